@@ -1,0 +1,59 @@
+# make demo | make test: everything else is made on the way.
+.DELETE_ON_ERROR:
+SHELL   := /bin/bash
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+UV      := $(shell command -v uv 2>/dev/null)
+export UV_PYTHON_DOWNLOADS = never
+export UV_COMPILE_BYTECODE = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+ifneq ($(UV),)
+MKVENV  = $(UV) venv -q --clear --python $(PYTHON) $(VENV)
+PIP     = $(UV) pip install -q --python $(BIN)/python
+else
+MKVENV  = $(PYTHON) -m venv --clear $(VENV)
+PIP     = $(BIN)/python -m pip install -q
+endif
+
+.PHONY: demo test lint check lock clean
+demo: $(VENV)/.core
+	$(BIN)/v2xnode demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' || \
+	  { echo "v2xnode needs Python 3.11 to 3.13: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(MKVENV)
+
+# The order-only prerequisite keeps the interpreter's own mtime (a link's target) out of it.
+$(VENV)/.core: requirements/core.txt pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements/core.txt
+	$(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.core
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Pins and hashes only: no header, no index, no address of any host.
+LOCK = $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+       --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+lock:
+	@test -n "$(UV)" || { echo "make lock needs uv" >&2; exit 1; }
+	$(LOCK) --extra dev -o requirements/dev.txt $(LOCKFLAGS)
+	$(LOCK) -c requirements/dev.txt -o requirements/core.txt
+	@! grep -nE '(https?|file|git\+[a-z]+)://' requirements/*.txt
+
+clean:
+	rm -rf $(VENV)
