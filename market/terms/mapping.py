@@ -181,7 +181,7 @@ def to_map(value: Any) -> dict[int, Any]:
 
 
 def from_map(cls: type[T], raw: object) -> T:
-    """Read a map strictly: no unknown key, none missing, no spelled-out default, every bound kept. Raises TermsInvalid."""
+    """Read a map strictly: no unknown key, none missing, no spelled-out default, bounds kept. Raises TermsInvalid."""
     name = cls.__name__
     if not isinstance(raw, Mapping):
         raise TermsInvalid(name, "map", "must be a map")
