@@ -29,3 +29,45 @@ class LinkLost(RemoteTransportError):
     """The peer can't be reached on this link any more, or did not answer in time. One exception for every bearer."""
 
     code = "link_lost"
+
+
+class LinkExhausted(LocalTransportError):
+    """A secure link carried as many records as one pair of keys may: dial again for fresh keys."""
+
+    code = "link_exhausted"
+
+
+class OwnIdentity(LocalTransportError):
+    """The peer of a handshake is ourselves: an echo, a copied key, or our own address dialled."""
+
+    code = "own_identity"
+
+
+class HandshakeRefused(RemoteTransportError):
+    """The other side's handshake message is not for us, not genuine, or not from whom it should be."""
+
+    code = "handshake_refused"
+
+
+class BadKey(HandshakeRefused):
+    """A public key that no honest node has: wrong length, not canonical, of small order, or off the curve."""
+
+    code = "bad_key"
+
+
+class Replay(RemoteTransportError):
+    """A record that was opened before, or that is too old to tell."""
+
+    code = "replay"
+
+
+class Forged(RemoteTransportError):
+    """Bytes that the peer of this link never sealed."""
+
+    code = "forged"
+
+
+class Malformed(Forged):
+    """Bytes that no implementation of the protocol writes, whoever sent them."""
+
+    code = "malformed"

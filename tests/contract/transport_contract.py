@@ -287,7 +287,7 @@ class TransportContract:
 
     async def test_a_closed_link_ends_its_subscription(self, bench: Bench) -> None:
         async with AsyncExitStack() as stack:
-            link, peer = await self._link(stack, bench)
+            link, _ = await self._link(stack, bench)
             subscription = link.subscribe(b"status", timeout_ms=self.answer_ms)
             frames = await stack.enter_async_context(subscription)
             await next_frame(frames, self.answer_ms)
