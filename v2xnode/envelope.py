@@ -1,0 +1,236 @@
+"""Where terms meet bytes: frames of messages, signed and sealed, as they travel inside the secure link.
+
+A frame is the array `[session tag, item, ...]`. An item is `[type, map]` (sealed only), `[type, map, signature]`
+(signed message) or an entry in the ledger's wire form. What the receiver knows anyway (its own key, the request
+id, the chain that it holds) is left out and put back before anything is checked.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import cbor
+from ledger.entry import EntryType, PrevLookup, SignedEntry, Wire, from_wire, to_wire
+from ledger.errors import LedgerError
+from ledger.message import MessageKind, SignedMessage, sign_message
+from ledger.signing import Signer
+from market.errors import TermsInvalid
+from market.terms import (
+    ENTRIES,
+    MESSAGES,
+    SIGNED,
+    Control,
+    Decline,
+    EntryBody,
+    Hello,
+    Message,
+    MessageType,
+    Signed,
+    from_map,
+    rebuilt_fields,
+    to_map,
+    type_of,
+)
+from v2xnode.errors import PeerError
+
+MAX_FRAME_BYTES = 4000
+"""A frame inside a record: the bearer's 4 KiB less the record's header and tag."""
+MAX_ITEMS = 8
+"""Messages in one frame; a resumption repeats a few entries."""
+NO_SESSION = 0
+
+_ENTRY_FIELDS = 6
+_BODY = 4
+
+
+class FrameInvalid(PeerError):
+    """A frame that breaks the rules; nothing of it counts."""
+
+    code = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A message that only the link protects."""
+
+    message: Control | Hello | Decline
+
+    @property
+    def digest(self) -> bytes:
+        return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A signed message with what was signed."""
+
+    message: Signed
+    signed: SignedMessage
+
+    @property
+    def digest(self) -> bytes:
+        return self.signed.hash
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry of a chain with the message that is its body."""
+
+    message: EntryBody
+    signed: SignedEntry
+
+    @property
+    def digest(self) -> bytes:
+        return self.signed.hash
+
+
+Item = Plain | Letter | Link
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a receiver puts back: its own key, who sent it, the sender's epoch, the request id of the session."""
+
+    me: bytes
+    peer: bytes
+    epoch: bytes
+    request_id: bytes | None
+    prev_lookup: PrevLookup
+
+    def value(self, field: str) -> bytes:
+        """The value of a field that the wire left out."""
+        if field != "request_id":
+            return self.me
+        if self.request_id is None:
+            raise FrameInvalid("This message belongs to a session, and none is open.")
+        return self.request_id
+
+
+def session_tag(request_id: bytes) -> int:
+    """The number that stands for a session inside one link: 1 to 65,535."""
+    return int.from_bytes(request_id[:2], "big") or 1
+
+
+def sign_letter(signer: Signer, message: Signed) -> Letter:
+    """Sign a request, offer or counter."""
+    kind = MessageKind[type_of(message).name]
+    return Letter(message, sign_message(signer, kind, cbor.encode(to_map(message))))
+
+
+def body_of(message: EntryBody) -> tuple[EntryType, bytes]:
+    """The ledger's type and the body's bytes of an entry to be."""
+    return EntryType[type_of(message).name], cbor.encode(to_map(message))
+
+
+def message_of(entry: SignedEntry) -> EntryBody:
+    """The message in the body of a trade's entry. Raises TermsInvalid or LedgerError for a body that is none."""
+    kind = MessageType[entry.entry.type.name]
+    message: Any = from_map(MESSAGES[kind], cbor.decode(entry.body))
+    return message  # type: ignore[no-any-return]
+
+
+def pack(tag: int, items: Iterable[Item], *, with_prev: bool = True) -> bytes:
+    """The bytes of a frame."""
+    return cbor.encode([tag, *(_pack(item, with_prev) for item in items)], max_bytes=MAX_FRAME_BYTES)
+
+
+def _pack(item: Item, with_prev: bool) -> list[Any]:
+    kind = type_of(item.message)
+    trimmed = _trim(kind, item.message)
+    match item:
+        case Plain():
+            return [int(kind), trimmed]
+        case Letter():
+            return [int(kind), trimmed, item.signed.signature]
+        case Link():
+            wire: Wire = to_wire(item.signed, with_prev=with_prev)
+            wire[_BODY] = cbor.encode(trimmed)
+            return wire
+
+
+def _trim(kind: MessageType, message: Message) -> dict[int, Any]:
+    packed = to_map(message)
+    for key in _rebuilt_keys(kind).values():
+        del packed[key]
+    return packed
+
+
+def _rebuilt_keys(kind: MessageType) -> dict[str, int]:
+    described: Mapping[str, Any] = MESSAGES[kind].__dataclass_fields__
+    return {name: described[name].metadata["key"] for name in rebuilt_fields(kind)}
+
+
+def unpack(data: bytes) -> tuple[int, list[list[Any]]]:
+    """The tag and the raw items of a frame. Raises FrameInvalid."""
+    try:
+        value = cbor.decode(data, max_bytes=MAX_FRAME_BYTES)
+    except LedgerError as problem:
+        raise FrameInvalid(f"The frame is not canonical: {problem}") from None
+    match value:
+        case [int() as tag, *items] if 0 <= tag < 2**16 and len(items) <= MAX_ITEMS:
+            if all(isinstance(item, list) for item in items):
+                return tag, items
+    raise FrameInvalid("A frame is a session tag and at most eight items.")
+
+
+def request_id_in(item: list[Any]) -> bytes | None:
+    """The request id of a raw item that opens or resumes a session (unchecked beyond its form)."""
+    match item:
+        case [int(MessageType.REQUEST) | int(MessageType.RESUME), {0: bytes() as request_id}, *_]:
+            return request_id if len(request_id) == 16 else None
+    return None
+
+
+def read(item: list[Any], context: Reading) -> Item:
+    """One item, checked: form, bounds, signature by the link's peer. Raises FrameInvalid."""
+    try:
+        if len(item) >= _ENTRY_FIELDS:
+            return _read_entry(item, context)
+        return _read_message(item, context)
+    except (LedgerError, TermsInvalid) as problem:
+        raise FrameInvalid(str(problem)) from None
+
+
+def _read_message(item: list[Any], context: Reading) -> Plain | Letter:
+    if len(item) < 2 or type(item[0]) is not int or item[0] not in MESSAGES:
+        raise FrameInvalid("An item is a known type, a map, and for some a signature.")
+    kind = MessageType(item[0])
+    if kind in ENTRIES or (kind in SIGNED) != (len(item) == 3):
+        raise FrameInvalid(f"A {kind.name} does not travel in this form.")
+    message: Any = from_map(MESSAGES[kind], _restore(kind, item[1], context))
+    if kind not in SIGNED:
+        return Plain(message)
+    signature = item[2]
+    if not isinstance(signature, bytes):
+        raise FrameInvalid("A signature is a byte string.")
+    signed = SignedMessage(MessageKind[kind.name], context.peer, cbor.encode(to_map(message)), signature)
+    signed.check()
+    return Letter(message, signed)
+
+
+def _read_entry(item: list[Any], context: Reading) -> Link:
+    if type(item[0]) is not int or not isinstance(item[_BODY], bytes):
+        raise FrameInvalid("An entry has a type and a body.")
+    try:
+        kind = MessageType[EntryType(item[0]).name]
+    except (ValueError, KeyError):
+        raise FrameInvalid("This type of entry does not travel in a session.") from None
+    body = cbor.encode(_restore(kind, cbor.decode(item[_BODY]), context))
+    wire = [*item[:_BODY], body, *item[_BODY + 1 :]]
+    signed = from_wire(
+        wire,
+        node=context.peer,
+        epoch=context.epoch,
+        request_id=context.request_id,
+        prev_lookup=context.prev_lookup,
+    )
+    return Link(message_of(signed), signed)
+
+
+def _restore(kind: MessageType, raw: Any, context: Reading) -> dict[int, Any]:
+    if not isinstance(raw, dict):
+        raise FrameInvalid(f"A {kind.name} is a map.")
+    keys = _rebuilt_keys(kind)
+    if any(key in raw for key in keys.values()):
+        raise FrameInvalid(f"A {kind.name} spells out what its receiver knows.")
+    return {**raw, **{key: context.value(name) for name, key in keys.items()}}

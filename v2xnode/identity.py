@@ -1,0 +1,80 @@
+"""Who this node is: one Ed25519 key for the node's whole life, in a file that only its owner may read."""
+
+import hashlib
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.signing import Signer
+from v2xnode.errors import LocalError
+
+KEY_FILE = "node.key"
+SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The node's key. The node id is the public key in hexadecimal: it follows from the key alone."""
+
+    seed: bytes = field(repr=False)
+    signer: Signer = field(repr=False)
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> "Identity":
+        return cls(seed, Signer(seed))
+
+    @property
+    def public(self) -> bytes:
+        return self.signer.public
+
+    @property
+    def node_id(self) -> str:
+        return self.public.hex()
+
+    @property
+    def resolving_key(self) -> bytes:
+        """The 16-byte key behind the rotating identifiers; its own derivation, so that giving it away gives no more."""
+        return hashlib.blake2b(self.seed, digest_size=16, person=b"v2x-resolving").digest()
+
+
+def short(node: bytes) -> str:
+    """A node id as people compare it: the first six bytes."""
+    return node.hex()[:12]
+
+
+def create_identity(data: Path) -> Identity:
+    """Make a key in `data`. Raises LocalError when one is there already: a lost key is a lost ledger."""
+    path = data / KEY_FILE
+    seed = secrets.token_bytes(SEED_BYTES)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise LocalError(f"{path} exists already: this directory has an identity.", code="key_exists") from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(seed.hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Identity.from_seed(seed)
+
+
+def load_identity(data: Path) -> Identity:
+    """Read the key. Raises LocalError when it is missing, unreadable, damaged, or readable by others."""
+    path = data / KEY_FILE
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text().strip()
+    except OSError as problem:
+        raise LocalError(
+            f"No key in {data}: run `v2xnode init --data {data}` first ({problem.strerror}).", code="key_missing"
+        ) from None
+    if mode & 0o077:
+        raise LocalError(f"Others may read {path}: run `chmod 600 {path}`.", code="key_exposed")
+    try:
+        seed = bytes.fromhex(text)
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise LocalError(f"{path} is damaged: it must hold 64 hexadecimal digits.", code="key_damaged")
+    return Identity.from_seed(seed)
