@@ -167,8 +167,9 @@ def unpack(data: bytes) -> tuple[int, list[list[Any]]]:
     except LedgerError as problem:
         raise FrameInvalid(f"The frame is not canonical: {problem}") from None
     match value:
-        case [int() as tag, *items] if 0 <= tag < 2**16 and len(items) <= MAX_ITEMS:
-            if all(isinstance(item, list) for item in items):
+        case [int() as tag, *raw] if 0 <= tag < 2**16 and len(raw) <= MAX_ITEMS:
+            items: list[list[Any]] = [item for item in raw if isinstance(item, list)]
+            if len(items) == len(raw):
                 return tag, items
     raise FrameInvalid("A frame is a session tag and at most eight items.")
 

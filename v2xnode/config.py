@@ -1,0 +1,232 @@
+"""What an installer sets: one commented TOML file in the data directory, overridden by `V2XNODE_*` variables.
+
+Limits that people change while the node runs start from here and then live in the database.
+"""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from market.terms import Connector, Earthing, Electrical, Profile
+from market.units import MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH, Service
+from v2xnode.clock import MAX_SPEED
+from v2xnode.errors import ConfigError
+
+CONFIG_FILE = "config.toml"
+MAX_CONFIG_BYTES = 65_536
+"""A hand-written file is a few kilobytes; a larger one is a mistake."""
+
+ServiceName = Literal["V2V", "V2L", "V2H", "V2B"]
+NodeKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Permille = Annotated[int, Field(ge=0, le=1000)]
+Energy = Annotated[int, Field(ge=0, le=MAX_ENERGY_WH)]
+Power = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
+Price = Annotated[int, Field(ge=0, le=MAX_PRICE_MICRO_PER_KWH)]
+Amount = Annotated[int, Field(ge=0, le=10**12)]
+
+
+class Visibility(StrEnum):
+    """Who may see this node (protocol, "Who may see us")."""
+
+    CLOSED = "closed"
+    KNOWN = "known"
+    OPEN = "open"
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown in it, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NodeSection(Section):
+    name: Annotated[str, Field(min_length=1, max_length=40)] = "my node"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    visibility: Visibility = Visibility.KNOWN
+    time_zone: str = "UTC"
+    """Name of the site's time zone (IANA), for time-of-use prices and the day of the daily cap."""
+
+
+class ClockSection(Section):
+    """Only demonstrations and tests set this; all nodes of one simulated world share it."""
+
+    speed: Annotated[int, Field(ge=1, le=MAX_SPEED)] = 1
+    world_origin_ms: int = 0
+    real_origin_ms: int = 0
+
+
+class CoapSection(Section):
+    enabled: bool = True
+    host: str = ""
+    """Address to serve on; empty: every address."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """0: any free port; discovery tells it."""
+    loopback: bool = False
+    """Discovery on this machine only."""
+    interface: str = ""
+    """Name of the one network interface for discovery; empty: all."""
+
+
+class DevicesSection(Section):
+    driver: str = "simulated"
+    socket: str = ""
+    """Simulated: the plant's socket."""
+    connector: str = "main"
+    """Which of the driver's connectors this node uses."""
+
+
+class ElectricalSection(Section):
+    connectors: list[str] = ["CCS2"]
+    profiles: list[str] = []
+    voltage_min_mv: Annotated[int, Field(ge=0, le=2_000_000)] = 0
+    voltage_max_mv: Annotated[int, Field(ge=0, le=2_000_000)] = 0
+    continuous_va: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 3_600
+    peak_va: Power = 0
+    phases: Annotated[int, Field(ge=0, le=3)] = 0
+    frequency_millihz: Annotated[int, Field(ge=0, le=70_000)] = 0
+    earthing: Literal["IT", "TN", "TT"] = "IT"
+    isolated: bool = True
+    grid_forming: bool = False
+
+    def record(self) -> Electrical:
+        """The record that peers are shown. Raises ConfigError for a name that is none, TermsInvalid for a bound."""
+        return Electrical(
+            connectors=tuple(_named(Connector, name, "connectors") for name in self.connectors),
+            profiles=tuple(_named(Profile, name.upper(), "profiles") for name in self.profiles),
+            voltage_min_mv=self.voltage_min_mv,
+            voltage_max_mv=self.voltage_max_mv,
+            continuous_va=self.continuous_va,
+            peak_va=self.peak_va,
+            phases=self.phases,
+            frequency_millihz=self.frequency_millihz,
+            earthing=Earthing[self.earthing],
+            isolated=self.isolated,
+            grid_forming=self.grid_forming,
+        )
+
+
+class PriceStepSection(Section):
+    from_minute: Annotated[int, Field(ge=0, le=1_439)]
+    """Local minute of the day from which this price counts."""
+    price_micro_per_kwh: Price
+
+
+class OwnerSection(Section):
+    """The owner's limits as they are when the node first starts."""
+
+    provides: list[ServiceName] = []
+    reserve_permille: Permille = 300
+    departure_at_ms: int = 0
+    """UTC; 0: none planned."""
+    departure_energy_wh: Energy = 0
+    max_power_w: Power = MAX_POWER_W
+    daily_cap_wh: Energy = MAX_ENERGY_WH
+    price_tell_micro_per_kwh: Price = 0
+    price_stop_micro_per_kwh: Price = 0
+    strangers: Literal["ask", "yes", "no"] = "ask"
+    only_listed: bool = False
+    allow: list[NodeKey] = []
+    block: list[NodeKey] = []
+    debt_cap_micro: Amount = 50_000_000
+    stranger_debt_cap_micro: Amount = 20_000_000
+    say_would_pass: bool = True
+    exposure_wh: dict[ServiceName, Annotated[int, Field(ge=2, le=MAX_ENERGY_WH)]] = {}
+    price_micro_per_kwh: Price = 300_000
+    price_steps: list[PriceStepSection] = []
+    """Time of use; empty: the fixed price."""
+    session_fee_micro: Amount = 0
+    tax_permyriad: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class Config(BaseSettings):
+    """The whole configuration, checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="V2XNODE_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    node: NodeSection = NodeSection()
+    clock: ClockSection = ClockSection()
+    coap: CoapSection = CoapSection()
+    devices: DevicesSection = DevicesSection()
+    electrical: ElectricalSection = ElectricalSection()
+    owner: OwnerSection = OwnerSection()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables win over the file."""
+        return (env_settings, init_settings)
+
+    @property
+    def services(self) -> frozenset[Service]:
+        return frozenset(Service[name] for name in self.owner.provides)
+
+
+def load_config(data: Path) -> Config:
+    """The configuration of a data directory. Raises ConfigError that names the file, the place and the mend."""
+    path = data / CONFIG_FILE
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise ConfigError(f"No {path}: run `v2xnode init --data {data}` first.", code="config_missing") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} can't be read: {problem}") from None
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str = CONFIG_FILE) -> Config:
+    """Read a file's text. Raises ConfigError."""
+    if len(text) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{name} is larger than {MAX_CONFIG_BYTES} bytes.")
+    try:
+        config = Config(**tomllib.loads(text))
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{name} is no TOML: {problem}") from None
+    except ValidationError as problem:
+        raise ConfigError("; ".join(_explain(name, text, dict(each)) for each in problem.errors())) from None
+    if config.electrical.profiles:
+        config.electrical.record()
+    return config
+
+
+def _explain(name: str, text: str, problem: dict[str, Any]) -> str:
+    place = [str(part) for part in problem["loc"]]
+    line = _line_of(text, place)
+    where = f"{name}:{line}" if line else name
+    return f"{where}: {'.'.join(place)}: {problem['msg']}"
+
+
+def _line_of(text: str, place: list[str]) -> int | None:
+    """The line of a key inside its table, as an editor counts, if it is in the file."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = bare.strip("[]")
+        elif len(place) > 1 and table == place[0] and bare.split("=")[0].strip() == place[1]:
+            return number
+        if len(place) == 1 and bare.strip("[]") == place[0]:
+            return number
+    return None
+
+
+E = TypeVar("E", Connector, Profile)
+
+
+def _named(enum: type[E], name: str, field: str) -> E:
+    try:
+        return enum[name]
+    except KeyError:
+        known = ", ".join(member.name for member in enum)
+        raise ConfigError(f"electrical.{field}: {name} is none of {known}.") from None

@@ -1,0 +1,276 @@
+"""Private channels to peers that have greeted us, over any bearer.
+
+The dialer of a link is the client of energy: it asks, the acceptor answers and pushes. What crosses a link here are
+frames of `envelope`; what they mean is decided above. A peer counts as greeted once its Hello was read: a common
+version, the same currency is not demanded yet (the market declines), the epoch of its chain known.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from market.terms import PROTOCOL_VERSION, Hello, Subscribe
+from transports.errors import LinkLost, TransportError
+from transports.interface import Link, Pusher, Transport
+from transports.secure import Accepted, Acceptor, Dialer, Opened, Received, Send, Session, Visibility
+from v2xnode.clock import Clock
+from v2xnode.envelope import NO_SESSION, FrameInvalid, Item, Plain, Reading, pack, read, unpack
+from v2xnode.errors import PeerError, Unreachable
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity, short
+
+REQUEST_TIMEOUT_MS = 10_000
+"""Real time for one exchange: several retransmissions on the slowest bearer (protocol: every wait has a deadline)."""
+ANSWERS_KEPT = 8
+"""Newest answers of a link, given again when the bearer repeats a question whose answer got lost."""
+
+RawItems = list[list[Any]]
+MakeHello = Callable[[bytes | None], Awaitable[Hello]]
+
+
+@dataclass(slots=True)
+class PeerLink:
+    """What both ends of a greeted link have: who it is, and the seal."""
+
+    bearer: str
+    session: Session
+    hello: Hello
+
+    @property
+    def peer(self) -> bytes:
+        return self.session.peer
+
+    def context(self, me: bytes, request_id: bytes | None) -> Reading:
+        """How to read this peer's items for one session."""
+        return Reading(me, self.peer, self.hello.epoch, request_id, lambda node, epoch, seq: None)
+
+
+@dataclass(slots=True)
+class AcceptedLink(PeerLink):
+    """A link that the peer dialled. Nothing durable counts for it before `session.established`."""
+
+    pusher: Pusher | None = None
+    answers: "OrderedDict[bytes, bytes]" = field(default_factory=OrderedDict)
+
+    def push(self, tag: int, items: Sequence[Item], *, confirmed: bool) -> bool:
+        """Send the newest state to a subscribed dialer; False when nobody is subscribed any more."""
+        if self.pusher is None or self.pusher.closed:
+            return False
+        self.pusher.push(self.session.seal(pack(tag, items)), confirmed=confirmed)
+        return True
+
+    def end(self) -> None:
+        if self.pusher is not None:
+            self.pusher.close()
+            self.pusher = None
+
+
+Serve = Callable[[AcceptedLink, int, RawItems], Awaitable[Sequence[Item]]]
+"""Answers one frame: (link, session tag, raw items) to the items of the answer (none: an empty sealed answer)."""
+
+
+@dataclass(slots=True)
+class DialledLink(PeerLink):
+    """A link that we dialled: the raw link beneath, and where it leads."""
+
+    raw: Link
+
+    async def ask(self, tag: int, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
+        """Send one frame and return the items of its answer. Raises LinkLost and FrameInvalid."""
+        answer = await self.raw.request(self.session.seal(pack(tag, items)), timeout_ms=timeout_ms)
+        return self._open(answer)
+
+    @asynccontextmanager
+    async def pushes(self, tag: int) -> AsyncIterator[AsyncIterator[RawItems]]:
+        """Subscribe to a session's states; yields the items of each push that opens. Raises LinkLost."""
+        frame = self.session.seal(pack(tag, [Plain(Subscribe())]))
+        async with self.raw.subscribe(frame, timeout_ms=REQUEST_TIMEOUT_MS) as frames:
+            yield self._opened(frames)
+
+    async def _opened(self, frames: AsyncIterator[bytes]) -> AsyncIterator[RawItems]:
+        async for frame in frames:
+            try:
+                yield self._open(frame)
+            except (TransportError, FrameInvalid):
+                continue  # repeated, overtaken or forged: the next push tells the state again
+
+    def _open(self, frame: bytes) -> RawItems:
+        return unpack(self.session.open(frame))[1]
+
+    async def aclose(self) -> None:
+        await self.raw.aclose()
+
+
+def read_hello(items: RawItems, session: Session, me: bytes) -> tuple[Hello, RawItems]:
+    """The greeting that opens a link, and what came with it. Raises FrameInvalid, or PeerError: no common version."""
+    if not items:
+        raise FrameInvalid("A link opens with a greeting.")
+    item = read(items[0], Reading(me, session.peer, bytes(8), None, lambda node, epoch, seq: None))
+    if not isinstance(item.message, Hello):
+        raise FrameInvalid("A link opens with a greeting.")
+    if PROTOCOL_VERSION not in item.message.versions:
+        raise PeerError("The two sides speak no common version of the protocol.", code="unsupported_version")
+    return item.message, items[1:]
+
+
+class Links:
+    """All links of a node, both directions, over its bearers. `serving` opens the bearers."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        transports: Mapping[str, Transport],
+        clock: Clock,
+        events: EventLog,
+        *,
+        make_hello: MakeHello,
+        serve: Serve,
+        known: Callable[[bytes], bool],
+        visibility: Visibility,
+    ) -> None:
+        self._identity = identity
+        self._transports = transports
+        self._clock = clock
+        self._events = events
+        self._make_hello = make_hello
+        self._serve = serve
+        self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known)
+        self._accepted: dict[int, AcceptedLink] = {}
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        return self._transports
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Open every bearer; all of them close with the context."""
+        async with AsyncExitStack() as stack:
+            for transport in self._transports.values():
+                await stack.enter_async_context(transport.serving(_Door(self, transport.name)))
+            yield
+
+    # dialling
+
+    async def dial(
+        self, bearer: str, address: str, remote: bytes | None, opening: Callable[[bytes], tuple[int, Sequence[Item]]]
+    ) -> tuple[DialledLink, RawItems]:
+        """Open a link and say `opening(peer)` (a tag and items) with the greeting; the answer's items come back.
+
+        remote: the peer's key when it is known (IK, one round trip), None for a stranger (XX, two).
+        Raises Unreachable, or PeerError when the other side breaks the rules.
+        """
+        try:
+            raw = await self._transports[bearer].dial(address)
+        except TransportError as problem:
+            raise Unreachable(f"{address} can't be reached over {bearer}: {problem}") from None
+        try:
+            opened = await self._shake(raw, remote, opening)
+            items = unpack(opened.payload)[1]
+            hello, rest = read_hello(items, opened.session, self._identity.public)
+            return DialledLink(bearer, opened.session, hello, raw), rest
+        except LinkLost as problem:
+            await raw.aclose()
+            raise Unreachable(f"{address} does not answer over {bearer}: {problem}") from None
+        except TransportError as problem:
+            await raw.aclose()
+            raise PeerError(f"{address} broke the handshake: {problem}", code=problem.code) from None
+        except BaseException:
+            await raw.aclose()
+            raise
+
+    async def _shake(
+        self, raw: Link, remote: bytes | None, opening: Callable[[bytes], tuple[int, Sequence[Item]]]
+    ) -> Opened:
+        dialer = Dialer(self._identity.seed, remote=remote)
+        if remote is not None:
+            frame = dialer.first(await self._greeting(remote, opening))
+        else:
+            peer = dialer.receive(await raw.request(dialer.first(), timeout_ms=REQUEST_TIMEOUT_MS))
+            if isinstance(peer, Opened):
+                raise PeerError("The handshake ended before it began.")
+            frame = dialer.introduce(await self._greeting(peer, opening))
+        answer = dialer.receive(await raw.request(frame, timeout_ms=REQUEST_TIMEOUT_MS))
+        if not isinstance(answer, Opened):
+            raise PeerError("The handshake did not end.")
+        return answer
+
+    async def _greeting(self, peer: bytes, opening: Callable[[bytes], tuple[int, Sequence[Item]]]) -> bytes:
+        tag, items = opening(peer)
+        return pack(tag, [Plain(await self._make_hello(peer)), *items])
+
+    # accepting
+
+    async def _answer(self, bearer: str, frame: bytes, source: str, pusher: Pusher | None) -> bytes | None:
+        outcome = self._acceptor.receive(frame, f"{bearer}:{source}", self._clock.link_ms())
+        match outcome:
+            case Send():
+                return outcome.frame
+            case Accepted():
+                return await self._accept(bearer, outcome)
+            case Received():
+                return await self._received(frame, outcome, pusher)
+            case _:
+                return self._answered_before(frame)
+
+    async def _accept(self, bearer: str, opened: Accepted) -> bytes | None:
+        try:
+            tag, items = unpack(opened.payload)
+            hello, rest = read_hello(items, opened.session, self._identity.public)
+            link = AcceptedLink(bearer, opened.session, hello)
+            answer = await self._serve(link, tag, rest)
+        except PeerError as problem:
+            self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)
+            self._acceptor.forget(opened.session)
+            return None
+        self._forget_lost()
+        self._accepted[opened.session.local_id] = link
+        return opened.reply(pack(tag, [Plain(await self._make_hello(opened.peer)), *answer]))
+
+    async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
+        link = self._accepted.get(received.session.local_id)
+        if link is None:
+            return None
+        try:
+            tag, items = unpack(received.plaintext)
+            if pusher is not None:
+                link.end()
+                link.pusher = pusher
+            answer = received.session.seal(pack(tag, await self._serve(link, tag, items)))
+        except PeerError as problem:
+            self._events.tell("frame_refused", peer=short(link.peer), code=problem.code, sentence=problem.sentence)
+            return received.session.seal(pack(NO_SESSION, []))
+        link.answers[hashlib.sha256(frame).digest()] = answer
+        while len(link.answers) > ANSWERS_KEPT:
+            link.answers.popitem(last=False)
+        return answer
+
+    def _answered_before(self, frame: bytes) -> bytes | None:
+        digest = hashlib.sha256(frame).digest()
+        for link in self._accepted.values():
+            if (answer := link.answers.get(digest)) is not None:
+                return answer
+        return None
+
+    def _forget_lost(self) -> None:
+        """Drop links that gave way to others in the acceptor's bounded table."""
+        for local_id, link in list(self._accepted.items()):
+            if not self._acceptor.holds(link.session):
+                link.end()
+                del self._accepted[local_id]
+
+
+class _Door:
+    """The handler that one bearer gets."""
+
+    def __init__(self, links: Links, bearer: str) -> None:
+        self._links = links
+        self._bearer = bearer
+
+    async def answer(self, frame: bytes, source: str) -> bytes | None:
+        return await self._links._answer(self._bearer, frame, source, None)
+
+    async def subscribed(self, frame: bytes, source: str, pusher: Pusher) -> bytes | None:
+        return await self._links._answer(self._bearer, frame, source, pusher)
