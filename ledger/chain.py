@@ -55,9 +55,14 @@ def check_neighbours(
     one held at seq + 1. Raises Fork (two signatures for one place) or BrokenChain.
     """
     entry = shown.entry
-    check_start(entry)
     if same is not None and same.hash != shown.hash:
         raise Fork(f"{entry.node.hex()[:16]}… signed two entries {entry.seq} of one epoch", same, shown)
+    check_fit(entry, before=before, after=after)
+
+
+def check_fit(entry: Entry, *, before: bytes | None, after: bytes | None) -> None:
+    """`check_neighbours` for a place that is free."""
+    check_start(entry)
     if before is not None and entry.prev != before:
         raise BrokenChain(f"prev of entry {entry.seq} is not the hash of the entry held before it")
     if after is not None and entry.hash != after:

@@ -174,25 +174,35 @@ def check_body(signed: SignedEntry) -> None:
         raise BadCommitment("the body is not the one that the entry commits to")
 
 
-def to_wire(signed: SignedEntry, *, with_prev: bool) -> Wire:
+def to_wire(signed: SignedEntry, *, with_prev: bool, with_answers: bool = True) -> Wire:
     """`[type, seq, prev, answers, body, signature]`, and the salt behind them for what belongs to no trade.
 
     Node, epoch and request id are known from the link, and a trade's salt follows from them. Without `with_prev`
-    the third is empty: the receiver holds the entry before. The first of an epoch always carries it.
+    the third is empty: the receiver holds the entry before. The first of an epoch always carries it. Without
+    `with_answers` the fourth is `true`: the receiver knows what must be answered here (its one live offer, its
+    own last entry).
     """
     entry = signed.entry
     prev = entry.prev if with_prev or entry.seq == 0 else b""
-    wire: Wire = [int(entry.type), entry.seq, prev, entry.answers, signed.body, signed.signature]
+    answers = entry.answers if with_answers or not entry.answers else True
+    wire: Wire = [int(entry.type), entry.seq, prev, answers, signed.body, signed.signature]
     return wire if entry.type.of_trade else [*wire, signed.salt]
 
 
 def from_wire(
-    wire: object, *, node: bytes, epoch: bytes, request_id: bytes | None, prev_lookup: PrevLookup
+    wire: object,
+    *,
+    node: bytes,
+    epoch: bytes,
+    request_id: bytes | None,
+    prev_lookup: PrevLookup,
+    expected_answers: bytes = b"",
 ) -> SignedEntry:
     """Rebuild what `to_wire` left out, then check body and signature.
 
-    `request_id` is the session's; it is not used for types that belong to no trade. Raises Malformed, Gap (`prev`
-    left out and not held here: ask for it), BadCommitment or BadSignature.
+    `request_id` is the session's; it is not used for types that belong to no trade. `expected_answers` is the hash
+    that an entry is to answer here, put in where the sender left it out. Raises Malformed, Gap (what was left out
+    is not known here: ask for the whole), BadCommitment or BadSignature.
     """
     match wire:
         case [type_, seq, prev, answers, body, signature, *salts] if len(salts) <= 1:
@@ -208,7 +218,7 @@ def from_wire(
         seq=number,
         prev=_octets("prev", prev) or _held_prev(prev_lookup, node, epoch, number),
         type=kind,
-        answers=_octets("answers", answers),
+        answers=_known_answers(expected_answers) if answers is True else _octets("answers", answers),
         body_commitment=commit(entry_salt, entry_body),
     )
     signed = SignedEntry(entry, _octets("signature", signature), entry_salt, entry_body, trade_id)
@@ -232,6 +242,12 @@ def _held_prev(prev_lookup: PrevLookup, node: bytes, epoch: bytes, seq: int) -> 
     if held is None:
         raise Gap(f"entry {seq - 1} of {node.hex()[:16]}… is not held here, and prev was left out")
     return held
+
+
+def _known_answers(expected: bytes) -> bytes:
+    if not expected:
+        raise Gap("what the entry answers was left out, and nothing is expected here")
+    return expected
 
 
 def _require(condition: bool, sentence: str) -> None:

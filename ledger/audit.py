@@ -1,0 +1,256 @@
+"""Checks a whole ledger, as a stranger would: everything is computed again, and the first bad row is named.
+
+Covered, every column of every row: `meta`, `message`, `entry`, `posting`, in this order. Not covered, because they
+are caches (`schema` says why that is safe): `outbox`, `lock`, `document`.
+
+It can't see that a tail was cut off: a ledger that ends earlier is a ledger too. A peer's memory of our newest
+entry shows that, or a signed checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger import cbor, chain, schema
+from ledger.accounts import Posting, check_postings
+from ledger.entry import NODE_BYTES, Entry, SignedEntry, check_body
+from ledger.errors import Gap, LedgerError
+from ledger.history import Histories
+from ledger.message import MessageKind, SignedMessage
+from ledger.reader import LedgerReader
+from ledger.rows import Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
+from ledger.signing import AAD_ENTRY, verify1
+from ledger.transaction import PostingRule
+from ledger.view import AnyRow, StoredEntry
+
+Place: TypeAlias = tuple[bytes, bytes, int]
+"""Node, epoch, seq."""
+
+PAGE_ROWS: Final = 500
+"""Entries read at a time while postings are derived again: half a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain."""
+
+    entries: int
+    messages: int
+    postings: int
+    head: Entry | None
+    fault: Fault | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with what is there."""
+        return self.fault is None
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if self.fault is not None or self.head is None:
+            return str(self.fault)
+        return (
+            f"{self.entries} entries, {self.messages} messages and {self.postings} postings hold, up to our own "
+            f"entry {self.head.seq} ({self.head.hash.hex()[:16]}…). Whether later ones were cut off, only a peer "
+            "or a checkpoint can tell."
+        )
+
+
+def verify(reader: LedgerReader, posting_rule: PostingRule) -> Report:
+    """Recompute all that the ledger says: columns, hashes, signatures, commitments, salts, chains, order, answers,
+    postings. The report names the first row that does not hold.
+
+    Raises nothing for what stands in the database, however damaged; only what `posting_rule` raises beside
+    ValueError and LedgerError passes.
+    """
+    audit = _Audit(reader, posting_rule)
+    fault = None
+    try:
+        audit.run()
+    except Found as found:
+        fault = found.fault
+    except LedgerError as error:  # rows that were read once can't be read again: an index or the disk
+        fault = Fault("database", 0, "", error.code, str(error))
+    return Report(audit.entries, audit.messages, audit.postings, audit.head, fault)
+
+
+class _Audit:
+    """The state of one walk. `held` is what can be answered so far, with its request id."""
+
+    def __init__(self, reader: LedgerReader, posting_rule: PostingRule) -> None:
+        self._reader = reader
+        self._rule = posting_rule
+        self._node = b""
+        self._held: dict[bytes, bytes | None] = {}
+        self._places: dict[Place, tuple[bytes, bytes]] = {}  # -> hash, prev
+        self._arrival = schema.NO_ARRIVAL
+        self.head: Entry | None = None
+        self.entries = self.messages = self.postings = 0
+
+    def run(self) -> None:
+        self._check_meta()
+        walk(self._reader.connection, schema.message, self._check_message)
+        self._arrival = schema.NO_ARRIVAL
+        walk(self._reader.connection, schema.entry, self._check_entry)
+        if self.head is None:
+            raise Found(Fault("entry", 1, "", Gap.code, "the chain's genesis entry is missing"))
+        self._check_postings()
+        self._check_file()
+
+    def _check_meta(self) -> None:
+        found: dict[str, bytes] = {}
+        walk(self._reader.connection, schema.meta, lambda row: self._check_setting(row, found))
+        missing = [name for name in (schema.META_SCHEMA, schema.META_NODE) if name not in found]
+        if missing:
+            raise Found(Fault("meta", len(found) + 1, "name", Gap.code, f"the setting {missing[0]!r} is missing"))
+        self._node = found[schema.META_NODE]
+
+    def _check_setting(self, row: AnyRow, found: dict[str, bytes]) -> None:
+        names = (schema.META_SCHEMA, schema.META_NODE)
+        demand(row.position <= len(names), "name", "surplus", "no such setting is written")
+        demand_equal("name", row.name, names[row.position - 1], "its position")
+        if row.name == schema.META_SCHEMA:
+            demand_equal("value", row.value, cbor.encode(schema.SCHEMA_VERSION), "this software's schema")
+        else:
+            demand(len(row.value) == NODE_BYTES, "value", "malformed", f"a key has {NODE_BYTES} bytes")
+            demand(self._genesis_node() in (None, row.value), "value", "foreign", "the first entry has another key")
+        found[row.name] = row.value
+
+    def _genesis_node(self) -> bytes | None:
+        """Whose signature the first entry truly carries; None when that does not hold either, and is named later."""
+        for _, row in numbered(self._reader.connection, schema.entry):
+            try:
+                entry = Entry.parse(row.payload)
+                verify1(entry.node, entry.payload, row.signature, AAD_ENTRY)
+            except LedgerError:
+                return None
+            return entry.node
+        return None
+
+    def _check_message(self, row: AnyRow) -> None:
+        demand(row.kind in MessageKind.__members__.values(), "kind", "malformed", f"kind {row.kind} is not known")
+        demand_equal("hash", row.hash, hashlib.sha256(row.payload).digest(), "the payload")
+        message = SignedMessage(MessageKind(row.kind), row.signer, row.payload, row.signature)
+        _blame("signature", message.check)
+        _blame("request_id", lambda: message.check_request(row.request_id))
+        fields = (row.position, row.kind, row.signer, row.payload, row.signature, row.request_id)
+        self._check_arrival(row, fields)
+        self._held[row.hash] = row.request_id
+        self.messages += 1
+
+    def _check_entry(self, row: AnyRow) -> None:
+        entry = _parse(row.payload)
+        _check_columns(row, entry)
+        signed = SignedEntry(entry, row.signature, row.salt, row.body, row.request_id)
+        _blame("signature", lambda: verify1(entry.node, entry.payload, row.signature, AAD_ENTRY))
+        _blame("body", lambda: check_body(signed))
+        _blame("payload", lambda: self._check_chain(entry))
+        _blame("payload", lambda: chain.check_answers(signed, self._held.get(entry.answers)))
+        fields = (row.position, row.payload, row.signature, row.request_id, row.salt, row.body)
+        self._check_arrival(row, fields)
+        self._held[entry.hash] = row.request_id
+        self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev
+        self.entries += 1
+
+    def _check_chain(self, entry: Entry) -> None:
+        demand(entry.hash not in self._held, "hash", "duplicate", "the same entry stands in an earlier row")
+        if entry.node == self._node:
+            chain.check_link(self.head, entry)
+        elif self.head is None:
+            raise Gap("our own genesis entry comes first")
+        else:
+            self._check_neighbours(entry)
+        place = entry.node, entry.epoch, entry.seq
+        demand(place not in self._places, "payload", "fork", "an earlier row holds another entry for this place")
+        if entry.node == self._node:
+            self.head = entry
+
+    def _check_neighbours(self, entry: Entry) -> None:
+        before = self._places.get((entry.node, entry.epoch, entry.seq - 1))
+        after = self._places.get((entry.node, entry.epoch, entry.seq + 1))
+        chain.check_fit(entry, before=before and before[0], after=after and after[1])
+
+    def _check_arrival(self, row: AnyRow, fields: tuple[int | bytes | None, ...]) -> None:
+        self._arrival = schema.arrival(self._arrival, *fields)
+        demand_equal("arrival", row.arrival, self._arrival, "this row and the ones before it")
+
+    def _check_postings(self) -> None:
+        stored = numbered(self._reader.connection, schema.posting)
+        for entry, line, posting in self._derived():
+            expected = self.postings + 1
+            _, row = next(stored, (expected, None))
+            if row is None:
+                sentence = f"missing: entry row {entry.position} posts {posting.amount_micro} to {posting.account}"
+                raise Found(Fault("posting", expected, "", Gap.code, sentence))
+            judge("posting", expected, lambda: _check_posting(row, entry, line, posting))  # noqa: B023  # runs now
+            self.postings += 1
+        for position, _ in stored:
+            raise Found(Fault("posting", position, "", "surplus", "no entry gives rise to it"))
+
+    def _derived(self) -> Iterator[tuple[StoredEntry, int, Posting]]:
+        """What the rule makes of each entry, in order."""
+        histories = Histories(self._reader)
+        after = 0
+        while page := self._reader.page(after=after, limit=PAGE_ROWS):
+            for entry in page:
+                for line, posting in enumerate(self._postings_of(entry, histories.before(entry))):
+                    yield entry, line, posting
+            after = page[-1].position
+
+    def _postings_of(self, entry: StoredEntry, earlier: list[StoredEntry]) -> list[Posting]:
+        try:
+            postings = list(self._rule(entry, earlier))
+            check_postings(postings)
+        except (ValueError, LedgerError) as error:
+            sentence = f"the posting rule refuses the entry: {error}"
+            raise Found(Fault("entry", entry.position, "body", "refused", sentence)) from error
+        return postings
+
+    def _check_file(self) -> None:
+        """What no row shows: the version, and SQLite's own view of pages and indexes."""
+        try:
+            version = self._reader.connection.exec_driver_sql("PRAGMA user_version").scalar()
+            state = self._reader.connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        except SQLAlchemyError as error:
+            raise Found(Fault("database", 0, "", "corrupt", f"can't be read: {error}")) from error
+        if version != schema.SCHEMA_VERSION:
+            raise Found(Fault("database", 0, "user_version", "unknown_schema", f"schema {version} is not known"))
+        if state != "ok":
+            raise Found(Fault("database", 0, "", "corrupt", str(state)))
+
+
+def _blame(column: str, check: Callable[[], None]) -> None:
+    """Run `check`; what it raises is a fault of `column`."""
+    try:
+        check()
+    except LedgerError as error:
+        raise Broken(column, error.code, str(error)) from error
+
+
+def _parse(payload: bytes) -> Entry:
+    try:
+        return Entry.parse(payload)
+    except LedgerError as error:
+        raise Broken("payload", error.code, str(error)) from error
+
+
+def _check_columns(row: AnyRow, entry: Entry) -> None:
+    for name in ("node", "epoch", "seq", "hash"):
+        demand_equal(name, getattr(row, name), getattr(entry, name), "the payload")
+    demand_equal("type", row.type, int(entry.type), "the payload")
+
+
+def _check_posting(row: AnyRow, entry: StoredEntry, line: int, posting: Posting) -> None:
+    origin = f"entry row {entry.position}"
+    demand_equal("entry_hash", row.entry_hash, entry.hash, origin)
+    demand_equal("line", row.line, line, origin)
+    demand_equal("account", row.account, posting.account, origin)
+    demand_equal("currency", row.currency, posting.currency, origin)
+    demand_equal("amount_micro", row.amount_micro, posting.amount_micro, origin)
+    demand_equal("state", row.state, str(posting.state), origin)

@@ -1,0 +1,83 @@
+"""A whole ledger as text, from which a stranger can compute everything again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ledger.reader import LedgerReader
+from ledger.signing import AAD_ENTRY
+from ledger.view import StoredEntry, StoredMessage
+
+FORM: Final = "v2x-ledger/1"
+PAGE_ROWS: Final = 500
+"""Rows read at a time: half a megabyte."""
+
+
+def export_jsonl(reader: LedgerReader) -> Iterator[str]:
+    """One JSON object a line, without the line's end; bytes are in lower-case hex. First
+
+    `{"kind": "ledger", "form": "v2x-ledger/1", "node": ...}`, then every kept message in the order of arrival
+
+    `{"kind": "message", "position", "hash", "message": "REQUEST" | "OFFER" | "COUNTER", "signer", "request_id",
+    "payload", "external_aad", "cose_sign1"}`, then every entry, own and peers', in the order of arrival
+
+    `{"kind": "entry", "position", "hash", "version", "node", "epoch", "seq", "prev", "type", "answers",
+    "body_commitment", "request_id" (null for what belongs to no trade), "salt", "body", "external_aad",
+    "cose_sign1"}`.
+
+    `cose_sign1` is the array of RFC 9052, 4.2, with payload and signature; `hash` is SHA-256 of that payload;
+    `body_commitment` is SHA-256(salt || body). Postings follow from the bodies and are left out. Raises Corrupt or
+    StoreFailed for a database that can't be read; run `audit.verify` first.
+    """
+    yield _line({"kind": "ledger", "form": FORM, "node": reader.node.hex()})
+    after = 0
+    while messages := reader.message_page(after=after, limit=PAGE_ROWS):
+        yield from (_line(_message(stored)) for stored in messages)
+        after = messages[-1].position
+    after = 0
+    while entries := reader.page(after=after, limit=PAGE_ROWS):
+        yield from (_line(_entry(stored)) for stored in entries)
+        after = entries[-1].position
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"))
+
+
+def _message(stored: StoredMessage) -> dict[str, Any]:
+    message = stored.message
+    return {
+        "kind": "message",
+        "position": stored.position,
+        "hash": message.hash.hex(),
+        "message": message.kind.name,
+        "signer": message.signer.hex(),
+        "request_id": stored.request_id.hex(),
+        "payload": message.payload.hex(),
+        "external_aad": message.kind.aad.hex(),
+        "cose_sign1": message.cose.hex(),
+    }
+
+
+def _entry(stored: StoredEntry) -> dict[str, Any]:
+    entry, signed = stored.entry, stored.signed
+    return {
+        "kind": "entry",
+        "position": stored.position,
+        "hash": entry.hash.hex(),
+        "version": entry.version,
+        "node": entry.node.hex(),
+        "epoch": entry.epoch.hex(),
+        "seq": entry.seq,
+        "prev": entry.prev.hex(),
+        "type": entry.type.name,
+        "answers": entry.answers.hex(),
+        "body_commitment": entry.body_commitment.hex(),
+        "request_id": None if signed.request_id is None else signed.request_id.hex(),
+        "salt": signed.salt.hex(),
+        "body": signed.body.hex(),
+        "external_aad": AAD_ENTRY.hex(),
+        "cose_sign1": signed.cose.hex(),
+    }

@@ -1,0 +1,58 @@
+"""A ledger opened to look: show, verify and export work while its node runs, and can't change it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, Engine, select
+
+from ledger import schema
+from ledger.database import open_for_reading, translated
+from ledger.errors import Corrupt
+from ledger.view import View
+
+
+class LedgerReader(View):
+    """All answers are of the moment of the first question. Keep it briefly: SQLite's log grows meanwhile."""
+
+    def __init__(self, engine: Engine, connection: Connection) -> None:
+        super().__init__(connection, b"")
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path) -> LedgerReader:
+        """Raises StoreFailed when there is no such file, or it can't be read."""
+        with translated():
+            engine = open_for_reading(path)
+            return cls(engine, engine.connect())
+
+    @property
+    def node(self) -> bytes:
+        """The public key whose ledger this is. Raises Corrupt when the database does not say."""
+        if not self._node:
+            row = self._first(select(schema.meta.c.value).where(schema.meta.c.name == schema.META_NODE))
+            if row is None:
+                raise Corrupt("the database does not say whose ledger it is")
+            self._node = row.value
+        return self._node
+
+    @property
+    def connection(self) -> Connection:
+        """For `audit`, which has to see the rows as they are."""
+        return self._connection
+
+    def close(self) -> None:
+        """Give the file back. Twice is once."""
+        with translated():
+            self._connection.close()
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,134 @@
+"""The ledger of one node on disk: opened, written in transactions, closed. One thread and one process use it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from ledger import cbor, schema
+from ledger.database import open_for_writing, translated
+from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
+from ledger.signing import Signer
+from ledger.transaction import Entropy, PostingRule, Transaction
+
+T = TypeVar("T")
+
+FILE_NAME: Final = "ledger.sqlite"
+"""The database's name in a data directory, by custom."""
+
+KEY_BODY_PUBLIC: Final = 0
+"""The one key of a genesis body's map: the public key that signs from here on."""
+
+
+class Ledger:
+    """Appends for one key. Take the data directory first (`directory.DirectoryLock`).
+
+    Use from the thread that opened it; `writer.Writer` gives it a thread of its own.
+    """
+
+    def __init__(self, engine: Engine, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy):
+        self._engine = engine
+        self._connection = connection
+        self._signer = signer
+        self._rule = rule
+        self._entropy = entropy
+
+    @classmethod
+    def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
+        """Open the database at `path`; a new one gets its tables and the genesis entry of `signer`'s chain.
+
+        Raises StoreFailed, NotDurable, WrongOwner, UnknownSchema, or Corrupt when our own head does not hold.
+        """
+        with translated():
+            engine = open_for_writing(path)
+            connection = engine.connect()
+        ledger = cls(engine, connection, signer, posting_rule, entropy)
+        try:
+            ledger._prepare()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    @property
+    def node(self) -> bytes:
+        """Our public key."""
+        return self._signer.public
+
+    def transact(self, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` in one transaction. When this returns, all that it did is on the disk.
+
+        Whatever `fn` raises rolls everything back and passes. `fn` must not keep the transaction, nor wait.
+        """
+        if self._connection.closed:
+            raise Closed("the ledger is closed")
+        with translated():
+            work = self._connection.begin()
+        transaction = Transaction(self._connection, self._signer, self._rule, self._entropy)
+        try:
+            result = fn(transaction)
+            with translated():
+                work.commit()
+        except BaseException:
+            with translated():
+                work.rollback()
+            raise
+        finally:
+            transaction.end()
+        return result
+
+    def close(self) -> None:
+        """Give the file back. Twice is once."""
+        with translated():
+            self._connection.close()
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _prepare(self) -> None:
+        self.transact(self._create_if_new)
+        self.transact(self._check_owner)
+
+    def _create_if_new(self, transaction: Transaction) -> None:
+        with translated():
+            created = self._create_tables()
+        if created:
+            transaction.append_genesis(cbor.encode({KEY_BODY_PUBLIC: self.node}))
+
+    def _create_tables(self) -> bool:
+        version = self._connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if version == schema.SCHEMA_VERSION:
+            return False
+        if version != 0:
+            raise UnknownSchema(f"the database has schema {version}, this software knows {schema.SCHEMA_VERSION}")
+        schema.metadata.create_all(self._connection, checkfirst=False)
+        rows = ((schema.META_SCHEMA, cbor.encode(schema.SCHEMA_VERSION)), (schema.META_NODE, self.node))
+        for position, (name, value) in enumerate(rows, start=1):
+            self._connection.execute(insert(schema.meta).values(position=position, name=name, value=value))
+        self._connection.exec_driver_sql(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+        return True
+
+    def _check_owner(self, transaction: Transaction) -> None:
+        query = select(schema.meta.c.value).where(schema.meta.c.name == schema.META_NODE)
+        with translated():
+            owner = self._connection.execute(query).scalar()
+        if owner != self.node:
+            raise WrongOwner("the database belongs to another key")
+        head = transaction.head()
+        if head is None:
+            raise Corrupt("the database has no chain of ours; run verify")
+        try:
+            head.signed.check()
+        except RemoteLedgerError as error:
+            raise Corrupt(f"our newest entry does not hold ({error}); run verify") from error

@@ -1,0 +1,281 @@
+"""What can be written. All steps of one transaction are durable together, or none is.
+
+An appended entry, its postings, its outbox row and its locks belong into one transaction; only when that has
+returned may anything be told to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, Table, delete, func, insert, select
+
+from ledger import chain, schema
+from ledger.accounts import Posting, check_postings
+from ledger.cbor import INT_MAX, INT_MIN
+from ledger.database import translated
+from ledger.entry import (
+    EPOCH_BYTES,
+    NO_HASH,
+    REQUEST_ID_BYTES,
+    SALT_BYTES,
+    VERSION,
+    Entry,
+    EntryType,
+    SignedEntry,
+    commit,
+    sign_entry,
+    trade_salt,
+)
+from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError
+from ledger.message import MessageKind, SignedMessage
+from ledger.signing import PUBLIC_BYTES, Signer
+from ledger.view import MAX_ROWS, Lock, StoredEntry, View
+
+PostingRule: TypeAlias = Callable[[StoredEntry, Sequence[StoredEntry]], Sequence[Posting]]
+"""(the new entry, the earlier ones of its trade) -> its postings. Pure: `audit.verify` asks it again, years later.
+
+It refuses an entry by raising ValueError or LedgerError; the transaction is then rolled back.
+"""
+
+Entropy: TypeAlias = Callable[[int], bytes]
+"""That many unpredictable bytes; `os.urandom`, except in a simulation."""
+
+MAX_OUTBOX: Final = 1_000
+"""Unacknowledged entries, all peers together. A trade waits for each answer, so that a few a peer are usual."""
+
+MAX_LOCKS: Final = 1_000
+"""One trade locks a connector, a window and some energy; a coordinator holds hundreds at a time."""
+
+MAX_DOCUMENT_BYTES: Final = 64 * 1024
+"""A document is small working state, rewritten whole."""
+
+MAX_NAME_CHARS: Final = 64
+
+
+class Transaction(View):
+    """Given to the function that `Ledger.transact` runs; it raises Closed afterwards."""
+
+    def __init__(self, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy) -> None:
+        super().__init__(connection, signer.public)
+        self._signer = signer
+        self._rule = rule
+        self._entropy = entropy
+
+    def end(self) -> None:
+        """From here on every use raises Closed."""
+        self._live = None
+
+    def append(
+        self, type: EntryType, body: bytes, *, answers: bytes = b"", request_id: bytes | None = None
+    ) -> SignedEntry:
+        """Sign the next entry of our own chain. `request_id` goes with the types of a trade, and only with them.
+
+        Raises Misuse for what the rules forbid, Unbalanced, Full, or what the posting rule raises.
+        """
+        head = self.head()
+        if head is None:
+            raise Misuse("the chain has no genesis entry yet")
+        return self._append(type, body, head.entry.epoch, head.entry.seq + 1, head.entry, answers, request_id)
+
+    def append_genesis(self, body: bytes) -> SignedEntry:
+        """Sign the first entry of our own chain: KEY, in a random epoch. Raises Misuse when there is one."""
+        if self.head() is not None:
+            raise Misuse("the chain has its genesis entry already")
+        return self._append(EntryType.KEY, body, self._entropy(EPOCH_BYTES), 0, None, b"", None)
+
+    def receive(self, signed: SignedEntry) -> bool:
+        """Keep a peer's entry. False when it is held already: nothing is changed then.
+
+        Messages and entries that it answers are kept first. Raises BeyondHead (our own, and not held), Fork,
+        BrokenChain, Unanswered, what `SignedEntry.check` raises, or what the posting rule raises.
+        """
+        signed.check()
+        entry = signed.entry
+        same = self.entry_at(entry.node, entry.epoch, entry.seq)
+        if same is not None and same.hash == signed.hash:
+            return False
+        if entry.node == self.node and same is None:
+            raise BeyondHead(f"our own entry {entry.seq} is not in this database: it is an older copy")
+        after = self.entry_at(entry.node, entry.epoch, entry.seq + 1) if entry.seq < INT_MAX else None
+        chain.check_neighbours(
+            signed,
+            same=None if same is None else same.signed,
+            before=self.hash_at(entry.node, entry.epoch, entry.seq - 1) if entry.seq > 0 else None,
+            after=None if after is None else after.entry.prev,
+        )
+        chain.check_answers(signed, self._answered(entry.answers))
+        self._keep_entry(signed)
+        return True
+
+    def keep_message(
+        self, kind: MessageKind, signer: bytes, payload: bytes, signature: bytes, request_id: bytes
+    ) -> bool:
+        """Keep a signed request, offer or counter with its trade. False when it is held already.
+
+        Raises Malformed (also when it does not carry `request_id`) or BadSignature.
+        """
+        message = SignedMessage(kind, signer, payload, signature)
+        message.check()
+        message.check_request(request_id)
+        if self.message(message.hash) is not None:
+            return False
+        position, before = self._next(schema.message)
+        fields = (position, int(kind), signer, payload, signature, request_id)
+        self._insert(
+            schema.message,
+            position=position,
+            hash=message.hash,
+            kind=int(kind),
+            signer=signer,
+            payload=payload,
+            signature=signature,
+            request_id=request_id,
+            arrival=schema.arrival(before, *fields),
+        )
+        return True
+
+    def outbox_add(self, peer: bytes, signed: SignedEntry) -> None:
+        """Remember that `peer` (a public key) has to acknowledge `signed`, which is held. Twice is once."""
+        _demand(len(peer) == PUBLIC_BYTES, "a peer is named by its public key")
+        table = schema.outbox.c
+        here = select(table.id).where(table.peer == peer, table.entry_hash == signed.hash)
+        if self._first(here) is not None:
+            return
+        self._demand_room(schema.outbox, MAX_OUTBOX)
+        self._insert(schema.outbox, peer=peer, request_id=signed.request_id, entry_hash=signed.hash)
+
+    def outbox_done(self, entry_hash: bytes) -> None:
+        """It was acknowledged; forget it. Nothing happens when it was not waiting."""
+        self._delete(schema.outbox, entry_hash=entry_hash)
+
+    def lock(self, request_id: bytes, resource: str, quantity: int, from_ms: int, until_ms: int) -> None:
+        """Hold `quantity` of `resource` for a trade; a second lock of the same two replaces the first.
+
+        Whether there is enough left is the caller's to ask (`locks`), in the same transaction.
+        """
+        _demand(len(request_id) == REQUEST_ID_BYTES, f"a request id has {REQUEST_ID_BYTES} bytes")
+        _demand(1 <= len(resource) <= MAX_NAME_CHARS, f"a resource's name has 1 to {MAX_NAME_CHARS} characters")
+        _demand(0 <= quantity <= INT_MAX, "a quantity is from 0 to 2^63-1")
+        _demand(INT_MIN <= from_ms < until_ms <= INT_MAX, "a lock ends after it begins")
+        self._delete(schema.lock, request_id=request_id, resource=resource)
+        self._demand_room(schema.lock, MAX_LOCKS)
+        # fmt: off
+        self._insert(schema.lock, request_id=request_id, resource=resource, quantity=quantity, from_ms=from_ms,
+                     until_ms=until_ms)
+        # fmt: on
+
+    def unlock(self, request_id: bytes) -> Sequence[Lock]:
+        """Release all that a trade holds; what it was."""
+        released = [lock for lock in self.locks() if lock.request_id == request_id]
+        self._delete(schema.lock, request_id=request_id)
+        return released
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep a document under `name`, in place of the one before."""
+        _demand(1 <= len(name) <= MAX_NAME_CHARS, f"a document's name has 1 to {MAX_NAME_CHARS} characters")
+        _demand(len(value) <= MAX_DOCUMENT_BYTES, f"a document has {MAX_DOCUMENT_BYTES} bytes at most")
+        self._delete(schema.document, name=name)
+        self._insert(schema.document, name=name, value=value)
+
+    def drop(self, name: str) -> None:
+        """Forget the document under `name`, if there is one."""
+        self._delete(schema.document, name=name)
+
+    def _append(
+        self,
+        type: EntryType,
+        body: bytes,
+        epoch: bytes,
+        seq: int,
+        head: Entry | None,
+        answers: bytes,
+        request_id: bytes | None,
+    ) -> SignedEntry:
+        salt = self._entropy(SALT_BYTES) if request_id is None else trade_salt(request_id, epoch, seq)
+        prev = NO_HASH if head is None else head.hash
+        try:
+            entry = Entry(VERSION, self.node, epoch, seq, prev, type, answers, commit(salt, body))
+            chain.check_link(head, entry)
+            signed = sign_entry(self._signer, entry, salt=salt, body=body, request_id=request_id)
+            chain.check_answers(signed, self._answered(answers))
+        except RemoteLedgerError as error:  # the rules are the same for us, the fault is the caller's
+            raise Misuse(str(error)) from error
+        self._keep_entry(signed)
+        return signed
+
+    def _keep_entry(self, signed: SignedEntry) -> None:
+        entry = signed.entry
+        position, before = self._next(schema.entry)
+        fields = (position, entry.payload, signed.signature, signed.request_id, signed.salt, signed.body)
+        self._insert(
+            schema.entry,
+            position=position,
+            node=entry.node,
+            epoch=entry.epoch,
+            seq=entry.seq,
+            type=int(entry.type),
+            hash=entry.hash,
+            payload=entry.payload,
+            signature=signed.signature,
+            request_id=signed.request_id,
+            salt=signed.salt,
+            body=signed.body,
+            arrival=schema.arrival(before, *fields),
+        )
+        self._post(StoredEntry(position, entry.node == self.node, signed))
+
+    def _post(self, stored: StoredEntry) -> None:
+        request_id = stored.request_id
+        earlier = [] if request_id is None else self.entries(request_id, before=stored.position)
+        if len(earlier) >= MAX_ROWS:
+            raise Full(f"a trade has {MAX_ROWS} entries at most")
+        postings = self._rule(stored, earlier)
+        check_postings(postings)
+        first = self._last_position(schema.posting) + 1
+        for line, posting in enumerate(postings):
+            self._insert(
+                schema.posting,
+                position=first + line,
+                entry_hash=stored.hash,
+                line=line,
+                account=posting.account,
+                currency=posting.currency,
+                amount_micro=posting.amount_micro,
+                state=str(posting.state),
+            )
+
+    def _answered(self, answers: bytes) -> bytes | None:
+        """The request id under which what is answered is held."""
+        if not answers:
+            return None
+        held = self.entry(answers) or self.message(answers)
+        return None if held is None else held.request_id
+
+    def _next(self, table: Table) -> tuple[int, bytes]:
+        """The position of the next row, and the running hash that it continues."""
+        row = self._first(select(table.c.position, table.c.arrival).order_by(table.c.position.desc()))
+        return (1, schema.NO_ARRIVAL) if row is None else (row.position + 1, row.arrival)
+
+    def _last_position(self, table: Table) -> int:
+        row = self._first(select(table.c.position).order_by(table.c.position.desc()))
+        return 0 if row is None else row.position
+
+    def _demand_room(self, table: Table, limit: int) -> None:
+        rows = self._rows(select(func.count()).select_from(table))
+        if rows[0][0] >= limit:
+            raise Full(f"{table.name} is full: {limit} rows")
+
+    def _insert(self, table: Table, **columns: Any) -> None:
+        with translated():
+            self._connection.execute(insert(table).values(**columns))
+
+    def _delete(self, table: Table, **columns: Any) -> None:
+        with translated():
+            self._connection.execute(delete(table).filter_by(**columns))
+
+
+def _demand(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise Misuse(sentence)
