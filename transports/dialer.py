@@ -32,12 +32,20 @@ class Opened:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A stranger has told and proved its Ed25519 public key; it does not know ours yet."""
+
+    peer: bytes
+
+
 class DialStage(Enum):
     """Where a dialer is."""
 
     READY = auto()
     AWAITS_IK2 = auto()
     AWAITS_XX2 = auto()
+    NAMED = auto()
     AWAITS_RECORD = auto()
     OPENED = auto()
     FAILED = auto()
@@ -46,10 +54,10 @@ class DialStage(Enum):
 class Dialer:
     """Opens one secure link, once.
 
-    remote: the Ed25519 key of the peer that must answer (IK: `payload` goes in the first message, where it has no
-    forward secrecy and may be replayed to the peer), or None for a stranger (XX: it goes in the third).
-    link_id: what records to us will carry, `LINK_ID_MIN` or more; drawn when None.
-    Raises BadKey and OwnIdentity for such a `remote`, FrameTooLarge for a payload that does not fit.
+    remote: the Ed25519 key of the peer that must answer (IK: our payload goes with `first`, where it has no forward
+    secrecy and may be replayed to the peer), or None for a stranger (XX: it goes with `introduce`, once the peer's
+    key is known, so that it can name the peer). link_id: what records to us will carry, `LINK_ID_MIN` or more; drawn
+    when None. Raises BadKey and OwnIdentity for such a `remote`.
     """
 
     def __init__(
@@ -57,7 +65,6 @@ class Dialer:
         seed: bytes,
         *,
         remote: bytes | None,
-        payload: bytes,
         link_id: int | None = None,
         entropy: Entropy = os.urandom,
     ) -> None:
@@ -68,7 +75,7 @@ class Dialer:
         self.peer = remote
         self._remote = remote
         self._own_id = own_id
-        self._introduction = Introduction(keys.sign_bit, own_id, payload).pack()
+        self._sign_bit = keys.sign_bit
         self._handshake = Handshake(
             Pattern.XX if remote is None else Pattern.IK,
             keys,
@@ -79,21 +86,44 @@ class Dialer:
         self._session: Session | None = None
         self.stage = DialStage.READY
 
-    def first(self) -> bytes:
-        """The first frame to send; called once (the bearer repeats it)."""
+    def first(self, payload: bytes = b"") -> bytes:
+        """The first frame to send; called once (the bearer repeats it). `payload` is for a known peer only.
+
+        Raises FrameTooLarge for a payload that does not fit.
+        """
         if self.stage is not DialStage.READY:
             raise RuntimeError("a dialer has one first frame")
         if self._remote is None:
+            if payload:
+                raise RuntimeError("a stranger gets the payload with `introduce`")
             self.stage = DialStage.AWAITS_XX2
             return pack_frame(FrameKind.XX1, self._handshake.write(XX1_PADDING))
+        introduction = self._introduce(payload)
         self.stage = DialStage.AWAITS_IK2
-        return pack_frame(FrameKind.IK1, self._handshake.write(self._introduction))
+        return pack_frame(FrameKind.IK1, self._handshake.write(introduction))
 
-    def receive(self, frame: bytes) -> bytes | Opened:
+    def introduce(self, payload: bytes) -> bytes:
+        """The frame that tells a stranger who we are and what we want; called once, after `receive` named the peer.
+
+        Raises FrameTooLarge for a payload that does not fit.
+        """
+        if self.stage is not DialStage.NAMED:
+            raise RuntimeError("introduce ourselves once, to a stranger who has been named")
+        introduction = self._introduce(payload)
+        session = self._read_session()
+        message = self._handshake.write(introduction)
+        session.install(self._handshake.finish())
+        self.stage = DialStage.AWAITS_RECORD
+        return pack_frame(FrameKind.XX3, encode_varint(session.remote_id) + message)
+
+    def _introduce(self, payload: bytes) -> bytes:
+        return Introduction(self._sign_bit, self._own_id, payload).pack()
+
+    def receive(self, frame: bytes) -> Named | Opened:
         """The peer's answer to the last frame.
 
-        With a stranger the first answer names it (`peer`) and gives the next frame to send, or to keep back; then its
-        first record opens the link. Raises HandshakeRefused, BadKey, OwnIdentity and Malformed, after which this
+        A stranger's first answer names it: go on with `introduce`, or leave it; then its first record opens the link.
+        Raises HandshakeRefused, BadKey, OwnIdentity and Malformed, after which this
         dialer is spent. A frame out of turn, and a record that raises Forged or Replay, change nothing.
         """
         kind = _kind(frame)
@@ -120,15 +150,11 @@ class Dialer:
         self.stage = DialStage.OPENED
         return Opened(session, session.peer, introduction.payload)
 
-    def _answer_stranger(self, frame: bytes) -> bytes:
-        introduction = self._read(frame)
-        if introduction.payload:
+    def _name_stranger(self, frame: bytes) -> Named:
+        if self._read(frame).payload:
             raise Malformed("a stranger's second message carries its identity only")
-        session = self._read_session()
-        message = self._handshake.write(self._introduction)
-        session.install(self._handshake.finish())
-        self.stage = DialStage.AWAITS_RECORD
-        return pack_frame(FrameKind.XX3, encode_varint(session.remote_id) + message)
+        self.stage = DialStage.NAMED
+        return Named(self._read_session().peer)
 
     def _finish_stranger(self, frame: bytes) -> Opened:
         session = self._read_session()
@@ -145,9 +171,9 @@ class Dialer:
 _RECORD = None
 """In place of a kind: the first varint is a link id."""
 
-_STEPS: dict[tuple[DialStage, FrameKind | None], Callable[[Dialer, bytes], bytes | Opened]] = {
+_STEPS: dict[tuple[DialStage, FrameKind | None], Callable[[Dialer, bytes], Named | Opened]] = {
     (DialStage.AWAITS_IK2, FrameKind.IK2): Dialer._finish_known,
-    (DialStage.AWAITS_XX2, FrameKind.XX2): Dialer._answer_stranger,
+    (DialStage.AWAITS_XX2, FrameKind.XX2): Dialer._name_stranger,
     (DialStage.AWAITS_RECORD, _RECORD): Dialer._finish_stranger,
 }
 

@@ -5,8 +5,8 @@
     Opened              <-- IK2 --      Accepted.reply(payload)
 
     Dialer.first()      -- XX1 -->      Acceptor.receive() -> Send
-    Dialer.receive()    <-- XX2 --
-                        -- XX3 -->      Acceptor.receive() -> Accepted
+    Named               <-- XX2 --
+    Dialer.introduce()  -- XX3 -->      Acceptor.receive() -> Accepted
     Opened              <-- record --   Accepted.reply(payload)
 
     Session.seal()      -- record -->   Acceptor.receive() -> Received; Session.seal() answers
@@ -27,7 +27,7 @@ from transports.acceptor import (
     Silence,
     Visibility,
 )
-from transports.dialer import Dialer, Opened
+from transports.dialer import Dialer, Named, Opened
 from transports.handshake import LINK_ID_MIN, MAX_INTRODUCTION_BYTES, PROLOGUE, Entropy, FrameKind, draw_link_id
 from transports.records import MAX_RECORDS, REPLAY_WINDOW, Session
 
@@ -43,6 +43,7 @@ __all__ = [
     "Entropy",
     "FrameKind",
     "Limits",
+    "Named",
     "Opened",
     "Outcome",
     "Reason",

@@ -188,10 +188,8 @@ class Links:
         if remote is not None:
             frame = dialer.first(await self._greeting(remote, opening))
         else:
-            peer = dialer.receive(await raw.request(dialer.first(), timeout_ms=REQUEST_TIMEOUT_MS))
-            if isinstance(peer, Opened):
-                raise PeerError("The handshake ended before it began.")
-            frame = dialer.introduce(await self._greeting(peer, opening))
+            named = dialer.receive(await raw.request(dialer.first(), timeout_ms=REQUEST_TIMEOUT_MS))
+            frame = dialer.introduce(await self._greeting(named.peer, opening))
         answer = dialer.receive(await raw.request(frame, timeout_ms=REQUEST_TIMEOUT_MS))
         if not isinstance(answer, Opened):
             raise PeerError("The handshake did not end.")
