@@ -329,6 +329,11 @@ class TransportContract:
                 assert counters["bytes_sent"] - earlier["bytes_sent"] >= 100
                 assert counters["bytes_received"] - earlier["bytes_received"] >= 100
 
+    async def test_serving_lets_an_error_of_its_body_pass_as_it_is(self, bench: Bench) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with bench.transport("a").serving(Peer()):
+                raise ZeroDivisionError
+
     @pytest.mark.parametrize("first_to_stop", ["dialer", "acceptor"])
     async def test_stopping_with_work_in_flight_leaves_nothing(self, bench: Bench, first_to_stop: str) -> None:
         tasks, descriptors = asyncio.all_tasks(), open_descriptors()
