@@ -215,12 +215,13 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Entry of the client: the answered hash is the offer's."""
+    """Entry of the client: the answered hash is the offer's, the currency too (it says what the amounts are in)."""
 
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
     at_ms: int = at(1, AT)
+    currency: str = at(2, Text(3, 3), "EUR")
 
     def __post_init__(self) -> None:
         check(self)

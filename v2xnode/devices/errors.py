@@ -1,0 +1,40 @@
+"""What can go wrong between the node and its own hardware. Vendor exceptions become these
+inside each driver.
+
+Every one is a local fault: it is never the peer's, and a peer is never told more than that we can't go on.
+"""
+
+
+class DeviceError(Exception):
+    """Base of every error of a device. `code` is for programs, the text is a sentence for the installer."""
+
+    code = "device"
+
+    def __init__(self, sentence: str, code: str | None = None) -> None:
+        super().__init__(sentence)
+        if code is not None:
+            self.code = code
+
+
+class DeviceRefused(DeviceError):
+    """The device would not do what was asked, and has not: `code` says why (`no_permit`, `not_plugged`, `live`)."""
+
+    code = "device_refused"
+
+
+class DeviceUnreachable(DeviceError):
+    """No answer from the device, in time or at all. What it does now is unknown; its permit runs out by itself."""
+
+    code = "device_unreachable"
+
+
+class DeviceUnknown(DeviceError):
+    """No driver, charger, meter or battery has this name."""
+
+    code = "device_unknown"
+
+
+class DeviceDataInvalid(DeviceError):
+    """A description or an answer is not what the interface promises; the text names the place."""
+
+    code = "device_data_invalid"

@@ -1,0 +1,258 @@
+"""What a trade's entries mean: the money they move, and the trade as people and programs see it.
+
+Receipts make an amount pending, the settlement posts it. The provider books what it is owed against income, the
+client what it owes against expense; each in its own ledger, from the same entries, and so the same amounts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import cbor
+from ledger.accounts import Posting, State
+from ledger.entry import EntryType
+from ledger.view import StoredEntry, View
+from market.errors import Reason
+from market.terms import (
+    Accept,
+    Close,
+    Closed,
+    Dispute,
+    EntryBody,
+    Interval,
+    Offer,
+    Receipt,
+    Reject,
+    Request,
+    Void,
+    from_map,
+)
+from market.units import Role
+from v2xnode.envelope import message_of
+from v2xnode.identity import short
+
+INCOME = "income:energy"
+EXPENSE = "expense:energy"
+
+
+def receivable(peer: bytes) -> str:
+    """The account of what a peer owes us."""
+    return f"receivable:{peer.hex()}"
+
+
+def payable(peer: bytes) -> str:
+    """The account of what we owe a peer."""
+    return f"payable:{peer.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Money:
+    """What a trade's entries have moved so far."""
+
+    role: Role | None = None
+    peer: bytes = b""
+    currency: str = ""
+    receipted_micro: int = 0
+    settled_micro: int = 0
+
+    def after(self, stored: StoredEntry) -> "_Money":
+        message = message_of(stored.signed)
+        match message:
+            case Accept():
+                role = Role.CLIENT if stored.own else Role.PROVIDER
+                peer = message.peer if stored.own else stored.entry.node
+                return _Money(role, peer, message.currency)
+            case Receipt():
+                return _Money(self.role, self.peer, self.currency, sum(message.amounts_micro), self.settled_micro)
+            case Close() | Closed():
+                return _Money(self.role, self.peer, self.currency, self.receipted_micro, sum(message.amounts_micro))
+            case _:
+                return self
+
+
+def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
+    """The postings of one entry: a receipt's new amount pending, a settlement's moved to posted. Pure.
+
+    Raises ValueError for an entry that moves money outside an agreement, or backwards past what is settled.
+    """
+    if not stored.type.of_trade:
+        return ()
+    before = _Money()
+    for each in earlier:
+        before = before.after(each)
+    after = before.after(stored)
+    pending = after.receipted_micro - before.receipted_micro
+    settled = after.settled_micro - before.settled_micro
+    if pending == settled == 0:
+        return ()
+    if before.role is None:
+        raise ValueError("an amount needs an agreement")
+    return [
+        *_pair(before, pending, State.PENDING),
+        *_pair(before, settled, State.VOID),
+        *_pair(before, settled, State.POSTED),
+    ]
+
+
+def _pair(money: _Money, amount_micro: int, state: State) -> Iterable[Posting]:
+    if amount_micro == 0:
+        return ()
+    if money.role is Role.PROVIDER:
+        to, out_of = receivable(money.peer), INCOME
+    else:
+        to, out_of = EXPENSE, payable(money.peer)
+    return (
+        Posting(to, money.currency, amount_micro, state),
+        Posting(out_of, money.currency, -amount_micro, state),
+    )
+
+
+def owed_by(view: View, peer: bytes, currency: str) -> int:
+    """What a peer owes us in millionths: receipted and settled, less what it has paid."""
+    balance = view.balance(receivable(peer), currency)
+    return balance.posted_micro + balance.pending_micro
+
+
+def owed_by_all(view: View, currency: str) -> dict[bytes, int]:
+    """What each peer owes us."""
+    owed: dict[bytes, int] = {}
+    for (account, unit), balance in view.balances().items():
+        kind, _, peer = account.partition(":")
+        if kind == "receivable" and unit == currency:
+            owed[bytes.fromhex(peer)] = balance.posted_micro + balance.pending_micro
+    return owed
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A trade as one party's ledger tells it. state: agreed | delivering | settled | void | rejected | disputed."""
+
+    request_id: bytes
+    role: Role
+    peer: bytes
+    state: str
+    request: Request | None
+    offer: Offer | None
+    entries: tuple[tuple[StoredEntry, EntryBody], ...]
+
+    def of(self, kind: type[EntryBody]) -> list[Any]:
+        """The messages of one type, in the order of arrival."""
+        return [message for _, message in self.entries if isinstance(message, kind)]
+
+    @property
+    def settlement(self) -> Close | Closed | None:
+        """The newest settlement entry."""
+        closes = [message for _, message in self.entries if isinstance(message, Close | Closed)]
+        return closes[-1] if closes else None
+
+    @property
+    def last_receipt(self) -> Receipt | None:
+        receipts: list[Receipt] = self.of(Receipt)
+        return receipts[-1] if receipts else None
+
+    @property
+    def agreed_wh(self) -> int:
+        """Energy that both have signed for."""
+        said = self.settlement or self.last_receipt
+        return said.agreed_wh if said else 0
+
+    @property
+    def amounts_micro(self) -> tuple[int, ...]:
+        """What it costs, by price line."""
+        said = self.settlement or self.last_receipt
+        return said.amounts_micro if said else ()
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it ended."""
+        ends = [message for _, message in self.entries if isinstance(message, Close | Void | Reject)]
+        return ends[-1].reason if ends else None
+
+    def registers_wh(self) -> dict[str, int]:
+        """What each side's own meter counted between the first and the last interval that both know."""
+        receipts: list[Receipt] = self.of(Receipt)
+        wanted = {receipt.number for receipt in receipts}
+        intervals = [interval for interval in self.of(Interval) if interval.number in wanted]
+        return {
+            "provider": intervals[-1].register_wh - intervals[0].register_wh if intervals else 0,
+            "client": receipts[-1].register_wh - receipts[0].register_wh if receipts else 0,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """For people and programs; amounts in millionths of the currency."""
+        said = self.registers_wh()
+        return {
+            "request_id": self.request_id.hex(),
+            "role": self.role.name.lower(),
+            "peer": self.peer.hex(),
+            "service": self.request.service.name if self.request else None,
+            "state": self.state,
+            "reason": self.reason.code if self.reason else None,
+            "currency": self.offer.currency if self.offer else None,
+            "profile": self.offer.profile.name.lower() if self.offer else None,
+            "price_micro_per_kwh": self.offer.price_steps[0].price_micro_per_kwh if self.offer else None,
+            "delivered_wh": {**said, "agreed": self.agreed_wh},
+            "amount_micro": sum(self.amounts_micro),
+            "amounts_micro": list(self.amounts_micro),
+            "intervals": len(self.of(Interval)),
+            "receipts": len(self.of(Receipt)),
+        }
+
+
+def trade(view: View, request_id: bytes) -> Trade | None:
+    """One trade, from its entries and messages; None for an id that the ledger does not know."""
+    entries = tuple((stored, message_of(stored.signed)) for stored in view.entries(request_id))
+    accept = next((pair for pair in entries if isinstance(pair[1], Accept)), None)
+    if accept is None:
+        return None
+    stored, message = accept
+    role = Role.CLIENT if stored.own else Role.PROVIDER
+    peer = message.peer if stored.own else stored.entry.node
+    said = {each.message.hash: each.message for each in view.messages(request_id)}
+    offer = said.get(stored.entry.answers)
+    request = next((each for each in said.values() if each.kind.name == "REQUEST"), None)
+    return Trade(
+        request_id,
+        role,
+        peer,
+        _state([each for _, each in entries]),
+        from_map(Request, cbor.decode(request.payload)) if request else None,
+        from_map(Offer, cbor.decode(offer.payload)) if offer else None,
+        entries,
+    )
+
+
+def _state(messages: Sequence[EntryBody]) -> str:
+    kinds = {type(message) for message in messages}
+    for kind, state in (
+        (Reject, "rejected"),
+        (Void, "void"),
+        (Closed, "settled"),
+        (Close, "closing"),
+        (Dispute, "disputed"),
+        (Interval, "delivering"),
+    ):
+        if kind in kinds:
+            return state
+    return "agreed"
+
+
+def trades(view: View) -> list[Trade]:
+    """All trades in the order in which they began."""
+    found: dict[bytes, None] = {}
+    position = 0
+    while page := view.page(after=position):
+        position = page[-1].position
+        found.update((each.request_id, None) for each in page if each.type is EntryType.ACCEPT and each.request_id)
+    return [each for request_id in found if (each := trade(view, request_id)) is not None]
+
+
+def describe(trade_: Trade) -> str:
+    """One line for a person."""
+    service = trade_.request.service.name if trade_.request else "?"
+    total = sum(trade_.amounts_micro)
+    currency = trade_.offer.currency if trade_.offer else ""
+    return (
+        f"{service} {trade_.role.name.lower()} of {short(trade_.peer)}: {trade_.agreed_wh} Wh, "
+        f"{total // 1_000_000}.{total % 1_000_000:06d} {currency}, {trade_.state}"
+    )
