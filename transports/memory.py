@@ -14,7 +14,8 @@ from dataclasses import replace
 from transports.errors import LinkLost, LocalTransportError
 from transports.framing import Fragmenter, Reassembler
 from transports.interface import MAX_SIGHTINGS, Announcement, Handler, Link, Sighting
-from transports.memory_endpoint import BEARER, Endpoint, Kind, MemoryLink, Packet
+from transports.memory_endpoint import Endpoint, MemoryLink
+from transports.memory_packets import BEARER, Kind, Packet
 
 LOOK_EVERY_S = 0.25
 """A look around repeats its question, since questions and answers may get lost."""

@@ -7,14 +7,12 @@ pushes where asked, and drops what nobody waits for.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from enum import Enum, auto
 
-from transports.errors import FrameTooLarge, LinkLost, LocalTransportError
+from transports.errors import LinkLost, LocalTransportError
 from transports.identifier import pack_announcement, unpack_announcement
-from transports.interface import MAX_FRAME_BYTES, Announcement, Handler, Sighting
-
-BEARER = "memory"
+from transports.interface import Announcement, Handler, Sighting
+from transports.memory_packets import BEARER, MAX_BACKOFF, Kind, Packet, check_size
+from transports.memory_pushes import MemoryPusher, Subscription
 
 MAX_WAITING = 1_024
 """Requests under way in one transport: a coordinator that asks each of its members once."""
@@ -24,42 +22,6 @@ MAX_ANSWERING = 1_024
 
 MAX_SUBSCRIBERS = 256
 """Dialers that we push to at once; further ones meet silence."""
-
-MAX_TRIES = 8
-"""Repetitions of an unconfirmed push before the dialer counts as gone: at one packet in five lost, one in 4,000."""
-
-MAX_BACKOFF = 8
-"""The wait before a repetition doubles up to so many times the first one."""
-
-
-class Kind(Enum):
-    """What a packet is."""
-
-    REQUEST = auto()
-    ANSWER = auto()
-    SUBSCRIBE = auto()
-    OPENING = auto()
-    PUSH = auto()
-    CONFIRMED_PUSH = auto()
-    ACKNOWLEDGEMENT = auto()
-    END = auto()
-    """The acceptor pushes no more."""
-    LEAVE = auto()
-    """The dialer listens no more."""
-    LOOK = auto()
-    SEEN = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """exchange: unique in the network, chosen by the dialer; sequence: of a push within its subscription."""
-
-    kind: Kind
-    sender: str
-    exchange: int
-    body: bytes = b""
-    sequence: int = 0
-
 
 Carry = Callable[[str | None, Packet], None]
 """Puts a packet into the air, to one address or to all."""
@@ -154,11 +116,21 @@ class Endpoint:
         if pusher is not None:  # a repetition: the same subscription, not another one
             pusher.repeat_opening()
         elif len(self.pushers) < MAX_SUBSCRIBERS:
-            pusher = MemoryPusher(self, packet.sender, packet.exchange)
-            self.pushers[packet.sender, packet.exchange] = pusher
+            pusher = self.pushers[packet.sender, packet.exchange] = self._pusher(packet)
             self._spawn(self._open(packet, pusher))
 
-    async def _open(self, packet: Packet, pusher: "MemoryPusher") -> None:
+    def _pusher(self, packet: Packet) -> MemoryPusher:
+        dialer, exchange = packet.sender, packet.exchange
+
+        def send(kind: Kind, frame: bytes, sequence: int) -> None:
+            self.send(dialer, kind, exchange, frame, sequence)
+
+        def forget() -> None:
+            self.pushers.pop((dialer, exchange), None)
+
+        return MemoryPusher(send, forget, repeat_s=self.repeat_s)
+
+    async def _open(self, packet: Packet, pusher: MemoryPusher) -> None:
         opening = await self._handler.subscribed(packet.body, packet.sender, pusher)
         if opening is None:
             pusher.gone()
@@ -222,128 +194,6 @@ _STEPS: Mapping[Kind, Callable[[Endpoint, Packet], None]] = {
 }
 
 
-class Subscription:
-    """The dialer's iterator: the opening answer, then the newest push not yet taken."""
-
-    def __init__(self) -> None:
-        self._opening: bytes | None = None
-        self._newest: bytes | None = None
-        self._sequence = 0
-        self._ended = False
-        self._news = asyncio.Event()
-
-    def __aiter__(self) -> "Subscription":
-        return self
-
-    async def __anext__(self) -> bytes:
-        while self._opening is None and self._newest is None:
-            if self._ended:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        if self._opening is not None:
-            frame, self._opening = self._opening, None
-            return frame
-        newest, self._newest = self._newest, None
-        return newest or b""
-
-    def open(self, opening: bytes) -> None:
-        self._opening = opening
-
-    def take(self, frame: bytes, sequence: int) -> None:
-        """A push arrived; one that was overtaken by a newer state is of no use."""
-        if sequence > self._sequence and not self._ended:
-            self._sequence, self._newest = sequence, frame
-            self._news.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._news.set()
-
-
-class MemoryPusher:
-    """The acceptor's end of one subscription."""
-
-    def __init__(self, endpoint: Endpoint, dialer: str, exchange: int) -> None:
-        self._endpoint = endpoint
-        self._dialer = dialer
-        self._exchange = exchange
-        self._opening: bytes | None = None
-        self._newest = b""
-        self._sequence = 0
-        self._to_confirm = 0
-        self._tries = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._ending = False
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def open(self, opening: bytes) -> None:
-        """The handler took the subscription."""
-        self._opening = opening
-        self.repeat_opening()
-
-    def repeat_opening(self) -> None:
-        if self._opening is not None:
-            self._endpoint.send(self._dialer, Kind.OPENING, self._exchange, self._opening)
-
-    def push(self, frame: bytes, *, confirmed: bool) -> None:
-        check_size(frame)
-        if self._closed or self._ending:
-            return
-        self._sequence += 1
-        self._newest = frame
-        if confirmed:
-            self._to_confirm = self._sequence
-        self._send()
-
-    def close(self) -> None:
-        if not self._closed and not self._ending:
-            self._ending = True
-            self._send()
-
-    def acknowledged(self, sequence: int) -> None:
-        """The dialer has that state: it lives, and has the confirmed one if it is no newer."""
-        self._tries = 0
-        if sequence >= self._to_confirm and not self._ending:
-            self._disarm()
-
-    def gone(self) -> None:
-        """The dialer left, or we refuse it: forget the subscription."""
-        self._disarm()
-        self._closed = True
-        self._endpoint.pushers.pop((self._dialer, self._exchange), None)
-
-    def _send(self) -> None:
-        waits = self._ending or self._timer is not None or self._to_confirm == self._sequence
-        kind = Kind.END if self._ending else Kind.CONFIRMED_PUSH if waits else Kind.PUSH
-        body = b"" if self._ending else self._newest
-        self._endpoint.send(self._dialer, kind, self._exchange, body, self._sequence)
-        if waits and self._timer is None:
-            self._tries = 0
-            self._arm()
-
-    def _arm(self) -> None:
-        wait_s = self._endpoint.repeat_s * min(1 << self._tries, MAX_BACKOFF)
-        self._timer = asyncio.get_running_loop().call_later(wait_s, self._repeat)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _repeat(self) -> None:
-        self._tries += 1
-        if self._tries > MAX_TRIES:
-            self.gone()
-            return
-        self._send()
-        self._arm()
-
-
 class MemoryLink:
     """The dialer's end of a raw link."""
 
@@ -400,12 +250,6 @@ class MemoryLink:
         exchange = self._numbers()
         self._open.add(exchange)
         return exchange
-
-
-def check_size(frame: bytes) -> None:
-    """Raises FrameTooLarge."""
-    if len(frame) > MAX_FRAME_BYTES:
-        raise FrameTooLarge(f"a frame has {MAX_FRAME_BYTES} bytes at most, not {len(frame)}")
 
 
 def _settle(future: asyncio.Future[bytes | None], answer: bytes | None) -> None:

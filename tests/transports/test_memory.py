@@ -170,12 +170,16 @@ async def test_a_handler_that_fails_is_loud_when_serving_ends() -> None:
 
     network = MemoryNetwork(1)
     dialer = network.transport("a")
+
+    async def ask_in_vain() -> None:
+        async with network.transport("b").serving(Broken()):
+            link = await dialer.dial("b")
+            with pytest.raises(LinkLost):
+                await link.request(b"", timeout_ms=100)
+
     async with dialer.serving(Peer()):
         with pytest.raises(ZeroDivisionError):
-            async with network.transport("b").serving(Broken()):
-                link = await dialer.dial("b")
-                with pytest.raises(LinkLost):
-                    await link.request(b"", timeout_ms=100)
+            await ask_in_vain()
 
 
 @pytest.mark.parametrize("delay_ms", [(-1, 5), (5, 1)])
