@@ -109,18 +109,37 @@ class Start:
         check(self)
 
 
+class PlugStep(IntEnum):
+    """How far the sender's side of the power path is."""
+
+    PATTERN = 1
+    """The pattern is emitted (master) or read (the other side)."""
+    VERIFIED = 2
+    """Both patterns were compared and are the same: this cable joins these two peers."""
+    PRECHARGED = 3
+    """The cable has the battery's voltage."""
+    CLOSED = 4
+    """The contactor is closed: the master may deliver."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plug:
-    """What the sender put on the cable, or read from it (the master emits, the other reads). `ready`: the sender's
-    side of the path is ready for power."""
+    """What the sender put on the cable or read from it, and how far it is. Each one tells everything, so that only
+    the newest counts. round: 1, and one more after each pause; voltage_mv: of the sender's battery, 0 for none."""
 
     seq: int = at(0, SEQ)
-    emitted: int = at(1, Integer(0, 2**32 - 1), 0)
-    read: int = at(2, Integer(0, 2**32 - 1), 0)
-    ready: bool = at(3, Boolean(), False)
+    round: int = at(1, Integer(1, 65_535))
+    step: PlugStep = at(2, Choice(PlugStep))
+    pattern: int = at(3, Integer(0, 65_535))
+    voltage_mv: int = at(4, Integer(0, 2_000_000), 0)
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the plug is verified on the sender's side, so that the registers can be opened."""
+        return self.step >= PlugStep.VERIFIED
 
 
 @dataclass(frozen=True, slots=True)
