@@ -73,10 +73,8 @@ class CoapSection(Section):
 
 class DevicesSection(Section):
     driver: str = "simulated"
-    socket: str = ""
-    """Simulated: the plant's socket."""
-    connector: str = "main"
-    """Which of the driver's connectors this node uses."""
+    options: dict[str, str] = {}
+    """What the driver wants to know."""
 
 
 class ElectricalSection(Section):

@@ -12,7 +12,7 @@ from ledger import cbor
 from ledger.accounts import Posting, State
 from ledger.entry import EntryType
 from ledger.view import StoredEntry, View
-from market.errors import Reason
+from market.errors import Reason, TermsInvalid
 from market.terms import (
     Accept,
     Close,
@@ -77,10 +77,13 @@ def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequenc
     """
     if not stored.type.of_trade:
         return ()
-    before = _Money()
-    for each in earlier:
-        before = before.after(each)
-    after = before.after(stored)
+    try:
+        before = _Money()
+        for each in earlier:
+            before = before.after(each)
+        after = before.after(stored)
+    except TermsInvalid as problem:
+        raise ValueError(str(problem)) from problem
     pending = after.receipted_micro - before.receipted_micro
     settled = after.settled_micro - before.settled_micro
     if pending == settled == 0:

@@ -1,0 +1,21 @@
+"""The command line. Heavy rooms are imported by the command that needs them."""
+
+import typer
+
+from v2xnode.cli import demo, ledger, running, setup
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Peer-to-peer energy trading between vehicles, homes and loads.",
+)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(setup.config_app, name="config")
+setup.register(app)
+running.register(app)
+demo.register(app)
+
+
+def main() -> None:
+    """The entry point of the program `v2xnode`."""
+    app(prog_name="v2xnode")

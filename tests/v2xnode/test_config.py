@@ -1,0 +1,61 @@
+"""A mistake in the configuration is told with its line; variables win over the file."""
+
+from pathlib import Path
+
+import pytest
+
+from market.terms import Connector, Profile
+from v2xnode.config import CONFIG_FILE, MAX_CONFIG_BYTES, load_config, parse_config
+from v2xnode.errors import ConfigError
+
+
+def test_an_empty_file_is_the_careful_default() -> None:
+    config = parse_config("")
+    assert config.node.visibility == "known"
+    assert config.owner.strangers == "ask"
+    assert config.owner.provides == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[node]\nname = "x"\n[owner]\nreserve_permille = 4000\n', "config.toml:4: owner.reserve_permille"),
+        ("[owner]\nspeling = 1\n", "config.toml:2: owner.speling"),
+        ("[clock]\nspeed = 13\n", "config.toml:2: clock.speed"),
+        ("[nodes]\n", "config.toml:1: nodes"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, place: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        parse_config(text)
+    assert place in problem.value.sentence
+
+
+@pytest.mark.parametrize("text", ["[node", "a = [", "x" * (MAX_CONFIG_BYTES + 1)])
+def test_what_is_no_toml_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(text)
+
+
+def test_the_electrical_record_is_built_from_names() -> None:
+    config = parse_config('[electrical]\nconnectors = ["CCS2"]\nprofiles = ["dc_bpt"]\nvoltage_max_mv = 900000\n')
+    record = config.electrical.record()
+    assert record.connectors == (Connector.CCS2,)
+    assert record.profiles == (Profile.DC_BPT,)
+
+
+def test_an_unknown_plug_is_told_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="CHADEMO"):
+        parse_config('[electrical]\nconnectors = ["CSS2"]\nprofiles = ["DC_BPT"]\n')
+
+
+def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / CONFIG_FILE).write_text("[owner]\nreserve_permille = 400\n")
+    assert load_config(tmp_path).owner.reserve_permille == 400
+    monkeypatch.setenv("V2XNODE_OWNER__RESERVE_PERMILLE", "500")
+    assert load_config(tmp_path).owner.reserve_permille == 500
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="v2xnode init"):
+        load_config(tmp_path)

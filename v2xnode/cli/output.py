@@ -1,0 +1,58 @@
+"""How a command speaks: one JSON object on stdout with `--json`, sentences for people otherwise; errors on stderr."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from platformdirs import user_data_path
+
+from ledger.errors import LedgerError
+from transports.errors import TransportError
+from v2xnode.control import RemoteRefusal
+from v2xnode.devices.errors import DeviceError
+from v2xnode.errors import NodeError
+
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", help="The node's data directory.", default_factory=lambda: user_data_path("v2xnode")),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+
+
+class Output:
+    """Where a command's words and its result go."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def say(self, sentence: str = "") -> None:
+        """A sentence for people: on stdout, or on stderr where stdout belongs to the JSON."""
+        print(sentence, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+
+    def result(self, value: dict[str, Any]) -> None:
+        """The command's one result, printed only as JSON."""
+        if self._as_json:
+            print(json.dumps(value, indent=2), flush=True)
+
+    def guarded(self, work: Callable[[], int | None]) -> NoReturn:
+        """Run a command's work and leave with its exit code; a known failure is told with its code and sentence."""
+        try:
+            code = work() or 0
+        except (NodeError, LedgerError, TransportError, DeviceError) as problem:
+            code = self._tell(problem)
+        except KeyboardInterrupt:
+            code = 130
+        raise typer.Exit(code)
+
+    def _tell(self, problem: NodeError | LedgerError | TransportError | DeviceError) -> int:
+        error: dict[str, Any] = {"code": problem.code, "sentence": str(problem)}
+        code = 1
+        if isinstance(problem, NodeError):
+            error = problem.as_json()
+            code = problem.remote_exit_code if isinstance(problem, RemoteRefusal) else problem.exit_code
+        print(f"{error['sentence']} [{error['code']}]", file=sys.stderr, flush=True)
+        self.result({"error": error})
+        return code

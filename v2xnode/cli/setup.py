@@ -1,0 +1,226 @@
+"""Commands before a node runs: make its directory, check its configuration, look at what stands in its way."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ledger.directory import DirectoryLock
+from ledger.errors import DirectoryHeld, LedgerError
+from v2xnode.cli.output import DataOption, JsonOption, Output
+from v2xnode.clock import real_clock, trusted
+from v2xnode.config import CONFIG_FILE, Config, load_config, parse_config
+from v2xnode.errors import NodeError, UsageError
+from v2xnode.identity import create_identity, load_identity
+
+Kind = Literal["vehicle", "home", "load"]
+
+MIN_FREE_BYTES = 100_000_000
+"""Years of a household's trades; below it an installer should know."""
+
+config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
+
+_TEMPLATE = """\
+# v2xnode: what an installer sets. Limits below [owner] are the ones the node starts with.
+
+[node]
+name = "{name}"
+currency = "EUR"
+# closed: nobody sees this node; known: only peers that it knows can talk to it; open: strangers too.
+visibility = "{visibility}"
+# For time-of-use prices and the day of the daily cap, e.g. "Europe/Berlin".
+time_zone = "UTC"
+
+[coap]
+# Discovery on this machine only, for trying things out. On a network: false.
+loopback = {loopback}
+
+[devices]
+{devices}
+
+[electrical]
+{electrical}
+
+[owner]
+# What this node sells: "V2V", "V2H", "V2L", "V2B".
+provides = {provides}
+# Never sell below this share of the battery (thousandths).
+reserve_permille = {reserve}
+# Millionths of the currency a kWh.
+price_micro_per_kwh = 300000
+# A stranger's first trade: "ask" me, "yes", "no".
+strangers = "{strangers}"
+"""
+
+_ELECTRICAL: dict[Kind, str] = {
+    "vehicle": """connectors = ["CCS2", "TYPE2", "SCHUKO"]
+profiles = ["DC_CONVERTER", "DC_BPT", "AC_OUTLET"]
+voltage_min_mv = 200000
+voltage_max_mv = 900000
+continuous_va = 50000""",
+    "home": """connectors = ["CCS2"]
+profiles = ["DC_BPT"]
+voltage_min_mv = 150000
+voltage_max_mv = 920000
+continuous_va = 11000""",
+    "load": """connectors = ["SCHUKO"]
+profiles = ["AC_OUTLET"]
+voltage_min_mv = 207000
+voltage_max_mv = 253000
+phases = 1
+frequency_millihz = 50000
+continuous_va = 3600""",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands under the program."""
+    app.command("init")(init)
+    app.command("doctor")(doctor)
+
+
+def init(
+    data: DataOption,
+    name: Annotated[str, typer.Option(prompt="Name of this node", help="As your phone will show it.")],
+    kind: Annotated[Kind, typer.Option(prompt="What is it (vehicle, home, load)", help="vehicle, home or load.")],
+    strangers: Annotated[
+        Literal["ask", "yes", "no"],
+        typer.Option(prompt="May strangers trade with it (ask, yes, no)", help="The owner's rule for strangers."),
+    ] = "ask",
+    plant: Annotated[str, typer.Option(help="Socket of a simulated plant, to try without hardware.")] = "",
+    place: Annotated[str, typer.Option(help="This node's place in the simulated plant, e.g. ev_a.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a data directory: a key that is the node's for life, and a commented configuration."""
+    output = Output(as_json)
+
+    def work() -> None:
+        text = _configuration(name, kind, strangers, plant, place)
+        parse_config(text)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (data / CONFIG_FILE).exists():
+            raise UsageError(f"{data / CONFIG_FILE} exists already; nothing was changed.", code="config_exists")
+        identity = create_identity(data)
+        (data / CONFIG_FILE).write_text(text)
+        output.say(f"{name} is {identity.node_id}. Read {data / CONFIG_FILE}, then `v2xnode run --data {data}`.")
+        output.result({"node": identity.node_id, "data": str(data)})
+
+    output.guarded(work)
+
+
+def _configuration(name: str, kind: Kind, strangers: str, plant: str, place: str) -> str:
+    simulated = bool(plant)
+    devices = f'driver = "simulated"\noptions = {{ socket = "{plant}", place = "{place}" }}'
+    return _TEMPLATE.format(
+        name=name.replace("\\", "").replace('"', ""),
+        visibility="open" if strangers == "yes" else "known",
+        loopback="true" if simulated else "false",
+        devices=devices if simulated else '# Name the driver of your charger, meter and battery.\ndriver = ""',
+        electrical=_ELECTRICAL[kind],
+        provides='["V2V", "V2H", "V2L"]' if kind == "vehicle" else "[]",
+        reserve=300 if kind == "vehicle" else 0,
+        strangers=strangers,
+    )
+
+
+@config_app.command("check")
+def check(data: DataOption, as_json: JsonOption = False) -> None:
+    """Read the configuration and explain each error with its line."""
+    output = Output(as_json)
+
+    def work() -> None:
+        load_config(data)
+        output.say(f"{data / CONFIG_FILE} is fine.")
+        output.result({"ok": True})
+
+    output.guarded(work)
+
+
+def doctor(data: DataOption, as_json: JsonOption = False) -> None:
+    """Look at clock, disk, key, configuration, network and devices, and say what to do. Exit 1 if any is wrong."""
+    output = Output(as_json)
+
+    def work() -> int:
+        findings = asyncio.run(_examine(data))
+        for finding in findings:
+            mark = "ok " if finding["ok"] else "BAD"
+            remedy = f" - {finding['remedy']}" if finding["remedy"] else ""
+            output.say(f"{mark} {finding['subject']}: {finding['sentence']}{remedy}")
+        output.result({"findings": findings})
+        return 0 if all(finding["ok"] for finding in findings) else 1
+
+    output.guarded(work)
+
+
+Findings = list[dict[str, object]]
+
+
+def _finding(subject: str, ok: bool, sentence: str, remedy: str = "") -> dict[str, object]:
+    return {"subject": subject, "ok": ok, "sentence": sentence, "remedy": remedy or None}
+
+
+async def _examine(data: Path) -> Findings:
+    findings = [_clock(), _disk(data), _owner(data)]
+    try:
+        config = load_config(data)
+        load_identity(data)
+        findings.append(_finding("configuration", True, "it reads"))
+    except NodeError as problem:
+        findings.append(_finding("configuration", False, problem.sentence))
+        config = Config()
+    return [*findings, *await _network(config), await _devices(config)]
+
+
+def _clock() -> dict[str, object]:
+    if trusted(real_clock().wall_ms()):
+        return _finding("clock", True, "the machine's clock is set")
+    return _finding("clock", False, "the machine's clock is not set", "connect it to a time server")
+
+
+def _disk(data: Path) -> dict[str, object]:
+    place = data if data.exists() else data.parent
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as problem:
+        return _finding("disk", False, f"{place}: {problem.strerror}", "create the directory, or name another --data")
+    ok = free >= MIN_FREE_BYTES
+    return _finding("disk", ok, f"{free // 1_000_000} MB are free", "" if ok else "make room: the ledger must not stop")
+
+
+def _owner(data: Path) -> dict[str, object]:
+    if not data.exists():
+        return _finding("directory", False, f"{data} does not exist", f"run `v2xnode init --data {data}`")
+    try:
+        with DirectoryLock(data):
+            return _finding("directory", True, "no node runs on it")
+    except DirectoryHeld:
+        return _finding("directory", True, "a node runs on it")
+    except LedgerError as problem:
+        return _finding("directory", False, str(problem), "check its owner and permissions")
+
+
+async def _network(config: Config) -> Findings:
+    from transports.coap.probe import probe
+    from v2xnode.bearers import coap_settings
+
+    if not config.coap.enabled:
+        return [_finding("coap", True, "it is switched off")]
+    return [
+        _finding(f"coap {each.code}", each.ok, each.sentence, each.remedy or "")
+        for each in await probe(coap_settings(config))
+    ]
+
+
+async def _devices(config: Config) -> dict[str, object]:
+    from v2xnode.devices.errors import DeviceError
+    from v2xnode.devices.registry import find_driver
+
+    try:
+        async with find_driver(config.devices.driver)(config.devices.options) as devices:
+            reading = await devices.meter.read()
+            await devices.charger.sense()
+    except DeviceError as problem:
+        return _finding("devices", False, str(problem), "see [devices] in the configuration")
+    return _finding("devices", True, f"charger and meter answer; the export register is at {reading.export_wh} Wh")
