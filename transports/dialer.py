@@ -123,8 +123,8 @@ class Dialer:
         """The peer's answer to the last frame.
 
         A stranger's first answer names it: go on with `introduce`, or leave it; then its first record opens the link.
-        Raises HandshakeRefused, BadKey, OwnIdentity and Malformed, after which this
-        dialer is spent. A frame out of turn, and a record that raises Forged or Replay, change nothing.
+        Raises HandshakeRefused, BadKey, OwnIdentity and Malformed, after which this dialer is spent. A frame out of
+        turn, and a record that raises Forged or Replay, change nothing.
         """
         kind = _kind(frame)
         step = _STEPS.get((self.stage, kind))

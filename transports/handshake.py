@@ -137,9 +137,12 @@ class Handshake:
         self._turn = 0
 
     def write(self, payload: bytes) -> bytes:
-        """Our next message."""
+        """Our next message. Raises BadKey when the peer's key is of small order, which shows in the exchange only."""
         self._turn += 1
-        return bytes(self._connection.write_message(payload))
+        try:
+            return bytes(self._connection.write_message(payload))
+        except ValueError:  # the exchange gave zeros, which `cryptography` refuses
+            raise BadKey("the peer's key is of small order") from None
 
     def read(self, message: bytes) -> bytes:
         """The payload of the peer's next message. Raises HandshakeRefused (BadKey for its ephemeral key)."""
@@ -149,7 +152,7 @@ class Handshake:
         try:
             return bytes(self._connection.read_message(message))
         except (InvalidTag, NoiseInvalidMessage, NoiseValueError, ValueError):
-            # ValueError: the exchange with a key of small order gives zeros, which `cryptography` refuses.
+            # ValueError: a key of small order, as in `write`.
             raise HandshakeRefused("a handshake message is not genuine or not for us") from None
 
     def identify(self, introduction: Introduction) -> bytes:
