@@ -95,6 +95,7 @@ class _Audit:
 
     def run(self) -> None:
         self._check_meta()
+        self._arrival = schema.NO_ARRIVAL
         walk(self._reader.connection, schema.message, self._check_message)
         self._arrival = schema.NO_ARRIVAL
         walk(self._reader.connection, schema.entry, self._check_entry)
@@ -119,16 +120,18 @@ class _Audit:
             demand_equal("value", row.value, cbor.encode(schema.SCHEMA_VERSION), "this software's schema")
         else:
             demand(len(row.value) == NODE_BYTES, "value", "malformed", f"a key has {NODE_BYTES} bytes")
-            demand(self._genesis_node() in (None, row.value), "value", "foreign", "the first entry has another key")
+            demand(self._first_node() in (None, row.value), "value", "foreign", "the first entry has another key")
         found[row.name] = row.value
 
-    def _genesis_node(self) -> bytes | None:
+    def _first_node(self) -> bytes | None:
         """Whose signature the first entry truly carries; None when that does not hold either, and is named later."""
         for _, row in numbered(self._reader.connection, schema.entry):
             try:
+                self._arrival = schema.NO_ARRIVAL
+                self._check_arrival(row, _entry_fields(row))
                 entry = Entry.parse(row.payload)
                 verify1(entry.node, entry.payload, row.signature, AAD_ENTRY)
-            except LedgerError:
+            except (LedgerError, Broken):
                 return None
             return entry.node
         return None
@@ -152,8 +155,7 @@ class _Audit:
         _blame("body", lambda: check_body(signed))
         _blame("payload", lambda: self._check_chain(entry))
         _blame("payload", lambda: chain.check_answers(signed, self._held.get(entry.answers)))
-        fields = (row.position, row.payload, row.signature, row.request_id, row.salt, row.body)
-        self._check_arrival(row, fields)
+        self._check_arrival(row, _entry_fields(row))
         self._held[entry.hash] = row.request_id
         self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev
         self.entries += 1
@@ -244,6 +246,10 @@ def _check_columns(row: AnyRow, entry: Entry) -> None:
     for name in ("node", "epoch", "seq", "hash"):
         demand_equal(name, getattr(row, name), getattr(entry, name), "the payload")
     demand_equal("type", row.type, int(entry.type), "the payload")
+
+
+def _entry_fields(row: AnyRow) -> tuple[int | bytes | None, ...]:
+    return row.position, row.payload, row.signature, row.request_id, row.salt, row.body
 
 
 def _check_posting(row: AnyRow, entry: StoredEntry, line: int, posting: Posting) -> None:

@@ -223,6 +223,7 @@ class View:
 
 def stored_entry(row: AnyRow, node: bytes) -> StoredEntry:
     """The entry of a row of `schema.entry`; `node` is the ledger's own key. Raises Corrupt."""
+    _demand_bytes("entry", row, row.payload, row.signature, row.salt, row.body, row.request_id or b"")
     try:
         entry = Entry.parse(row.payload)
     except LedgerError as error:
@@ -233,7 +234,13 @@ def stored_entry(row: AnyRow, node: bytes) -> StoredEntry:
 
 def stored_message(row: AnyRow) -> StoredMessage:
     """The message of a row of `schema.message`. Raises Corrupt."""
+    _demand_bytes("message", row, row.signer, row.payload, row.signature, row.request_id)
     if row.kind not in MessageKind.__members__.values():
         raise Corrupt(f"message row {row.position} is of an unknown kind")
     message = SignedMessage(MessageKind(row.kind), row.signer, row.payload, row.signature)
     return StoredMessage(row.position, message, row.request_id)
+
+
+def _demand_bytes(table: str, row: AnyRow, *values: object) -> None:
+    if not all(isinstance(value, bytes) for value in values):
+        raise Corrupt(f"{table} row {row.position} holds a value of the wrong type")

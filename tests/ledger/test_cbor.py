@@ -32,11 +32,9 @@ def nested(depth: int) -> list[object]:
 
 @given(values)
 def test_what_is_encoded_decodes_to_the_same(value: cbor.Value) -> None:
-    try:
-        data = cbor.encode(value, max_bytes=ROOM)
-    except Unencodable as error:
-        assert "nested" in str(error)
+    if depth(value) > cbor.MAX_DEPTH:
         return
+    data = cbor.encode(value, max_bytes=ROOM)
     again = cbor.decode(data, max_bytes=ROOM)
     assert again == value
     assert repr(again) == repr(value) or isinstance(value, dict | list)  # true stays apart from 1
@@ -113,7 +111,9 @@ def test_what_is_refused(data: str, error: type[LedgerError]) -> None:
         cbor.decode(bytes.fromhex(data))
 
 
-@pytest.mark.parametrize("value", [1.0, None, 2**63, -(2**63) - 1, {24: 0}, {-1: 0}, {True: 0}, {"a": 0}, {1}, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [1.0, None, 2**63, -(2**63) - 1, {24: 0}, {-1: 0}, {True: 0}, {"a": 0}, {1}, "\ud800"]
+)
 def test_encode_refuses_what_decode_would(value: object) -> None:
     with pytest.raises(Unencodable):
         cbor.encode([value])

@@ -10,7 +10,7 @@ import pytest
 
 from ledger import cbor
 from ledger.entry import EntryType
-from ledger.errors import Closed, Corrupt, NotDurable, StoreFailed, UnknownSchema, WrongOwner
+from ledger.errors import Closed, Corrupt, StoreFailed, UnknownSchema, WrongOwner
 from ledger.store import KEY_BODY_PUBLIC, Ledger
 from ledger.transaction import Transaction
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, open_ledger, rule, trade
@@ -122,9 +122,3 @@ def test_a_file_that_is_no_database_is_a_clear_error(path: Path) -> None:
     path.write_bytes(b"not a database at all, but long enough to be read as a header of one" * 20)
     with pytest.raises(StoreFailed):
         open_ledger(path)
-
-
-def test_a_ledger_needs_a_disk() -> None:
-    assert issubclass(NotDurable, Exception)
-    with pytest.raises((NotDurable, StoreFailed)):
-        open_ledger(Path("/dev/null"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from ledger.errors import (
 )
 from ledger.store import Ledger
 from ledger.transaction import Transaction
-from ledger.view import Lock
+from ledger.view import Lock, StoredEntry
 from tests.ledger import world
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, Chain, keep, offer, open_ledger, trade
 
@@ -60,7 +61,7 @@ def test_a_whole_trade_chains_both_sides_and_its_money(ledger: Ledger) -> None:
 )
 def test_what_the_rules_forbid_is_not_signed(ledger: Ledger, type_: EntryType, fields: dict[str, bytes]) -> None:
     with pytest.raises(Misuse):
-        ledger.transact(lambda tx: tx.append(type_, b"", **fields))  # type: ignore[arg-type]
+        ledger.transact(lambda tx: tx.append(type_, b"", **fields))
     assert appended(ledger).entry.seq == 1
 
 
@@ -145,11 +146,14 @@ def test_the_posting_rule_can_refuse_what_a_peer_sends(ledger: Ledger) -> None:
     assert ledger.transact(lambda tx: tx.newest_of(PROVIDER.public)) is None
 
 
-def test_postings_that_do_not_balance_are_not_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_rule", lambda new, earlier: [Posting("a", "EUR", 1, State.POSTED)])
-    with pytest.raises(Unbalanced):
-        appended(ledger)
-    assert len(ledger.transact(lambda tx: tx.page())) == 1
+def test_postings_that_do_not_balance_are_not_kept(tmp_path: Path) -> None:
+    def lopsided(new: StoredEntry, earlier: Sequence[StoredEntry]) -> list[Posting]:
+        return [Posting("a", "EUR", 1, State.POSTED)] if new.type is EntryType.INTERVAL else []
+
+    with Ledger.open(tmp_path / "lopsided", CLIENT, posting_rule=lopsided) as ledger:
+        with pytest.raises(Unbalanced):
+            appended(ledger)
+        assert len(ledger.transact(lambda tx: tx.page())) == 1
 
 
 def test_a_message_is_kept_once_and_checked(ledger: Ledger) -> None:
@@ -234,22 +238,16 @@ def test_documents_are_replaced_whole(ledger: Ledger) -> None:
         ledger.transact(lambda tx: tx.put("large", bytes(transaction.MAX_DOCUMENT_BYTES + 1)))
 
 
-def test_both_sides_of_a_trade_can_be_kept_by_the_real_thing(ledger: Ledger, tmp_path: object) -> None:
-    with open_ledger(ledger_path(tmp_path), PROVIDER) as provider:
+def test_both_sides_of_a_trade_can_be_kept_by_the_real_thing(ledger: Ledger, tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "provider", PROVIDER) as provider:
         for one, other in ((ledger, provider), (provider, ledger)):
             keep(one, offer())
             head = other.transact(lambda tx: tx.head())
             assert head is not None
             receive(one, head.signed)
-        accept = ledger.transact(
-            lambda tx: tx.append(EntryType.ACCEPT, b"", answers=offer().hash, request_id=REQUEST)
-        )
+        accept = ledger.transact(lambda tx: tx.append(EntryType.ACCEPT, b"", answers=offer().hash, request_id=REQUEST))
         receive(provider, accept)
         confirm = provider.transact(
             lambda tx: tx.append(EntryType.CONFIRM, b"", answers=accept.hash, request_id=REQUEST)
         )
         assert receive(ledger, confirm)
-
-
-def ledger_path(directory: object) -> Path:
-    return Path(str(directory)) / "provider.sqlite"

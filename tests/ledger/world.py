@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ledger import cbor
 from ledger.accounts import Posting, State
-from ledger.entry import EntryType, SignedEntry, commit, sign_entry, trade_salt
-from ledger.entry import Entry as LedgerEntry
+from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry, trade_salt
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
 from ledger.store import Ledger
@@ -84,7 +83,7 @@ class Chain:
         trade = request_id if type.of_trade else None
         salt = bytes(16) if trade is None else trade_salt(trade, self.epoch, seq)
         prev = self.entries[-1].hash if self.entries else bytes(32)
-        entry = LedgerEntry(1, self.signer.public, self.epoch, seq, prev, type, answers, commit(salt, body))
+        entry = Entry(1, self.signer.public, self.epoch, seq, prev, type, answers, commit(salt, body))
         return sign_entry(self.signer, entry, salt=salt, body=body, request_id=trade)
 
 
