@@ -32,7 +32,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`loop.time()` starts at 0 and moves only when every task waits for a timer."""
+    """`loop.time()` starts at 0 and moves only when every task waits. A worker thread is waited for only while no
+    timer is: give it no deadline."""
 
     def __init__(self) -> None:
         self._clock = _JumpingSelector()
@@ -40,6 +41,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._clock.now_s
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Join the worker threads without the deadline of Python 3.12 and later, to which the clock would jump."""
+        await super().shutdown_default_executor()
 
 
 def chosen_loop(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
