@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from itertools import pairwise
 
 from market.errors import TermsInvalid
-from market.terms.agreement import FeeKind, LossRule, Offer, PriceKind, PriceStep, Tolerance
+from market.terms import FeeKind, LossRule, Offer, PriceKind, PriceStep, Tolerance
 from market.units import MS_PER_HOUR, MS_PER_MINUTE, PPM, Role, energy_cost_micro
 
 PERMYRIAD = 10_000
@@ -115,7 +116,7 @@ def add(offer: Offer, tally: Tally, end_at_ms: int, agreed_wh: int) -> Tally:
 
 def _tier_wh(steps: Sequence[PriceStep], agreed_wh: int) -> Iterator[int]:
     edges = [min(step.edge, agreed_wh) for step in steps] + [agreed_wh]
-    return (above - below for below, above in zip(edges, edges[1:], strict=False))
+    return (above - below for below, above in pairwise(edges))
 
 
 def _step_at(offer: Offer, at_ms: int) -> int:
