@@ -263,6 +263,8 @@ class Interlock:
     def _enter(self, rows: tuple[Row, ...], index: int) -> None:
         self._rows, self._index = rows, index
         row = rows[index]
+        if row is OFF:
+            self._permit_at_ms = None
         self._since_ms = self._see.now_ms
         acts = row.act(self._see)
         self._looked = self._looked and not acts
@@ -300,8 +302,6 @@ class Interlock:
 
     def _fall(self, index: int) -> None:
         self._phase = Phase.FALLING
-        if FALLING[index] is OFF:
-            self._permit_at_ms = None
         self._enter(FALLING, index)
 
     # Power

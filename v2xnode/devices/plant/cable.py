@@ -62,6 +62,11 @@ class Cable:
             return None
         return LEVEL_BASE_MV + LEVEL_STEP_MV * (value >> 4 * (SLOTS - 1 - slot) & 0xF)
 
+    def cut_pattern(self, now_ms: int) -> None:
+        """The master does something else: a pattern that was not yet whole is never read; a whole one has been."""
+        if self.pattern is not None and now_ms < self.pattern[1] + SLOTS * SLOT_MS:
+            self.pattern = None
+
     def pattern_since(self, since_ms: int, now_ms: int) -> int | None:
         """The last whole pattern, when it began at or after `since_ms`."""
         if self.pattern is None:

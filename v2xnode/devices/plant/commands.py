@@ -118,7 +118,7 @@ def _precharge(plant: "Plant", terminal: Terminal, command: Precharge) -> None:
         terminal.inner = Ramp(inner_mv(plant, terminal), target_mv, plant.now_ms, end_ms)
         return
     path.cable.ramp = Ramp(live_mv(plant, path), target_mv, plant.now_ms, end_ms)
-    path.cable.pattern = None
+    path.cable.cut_pattern(plant.now_ms)
     path.cable.precharging = True
 
 
@@ -137,7 +137,7 @@ def _close(plant: "Plant", terminal: Terminal, _: Close) -> None:
         raise _refuse("no_permit", "Nothing energises without a permit.")
     _note_unsafe_closing(plant, terminal, path)
     if terminal.is_master and not terminal.kind.dc:
-        path.cable.pattern = None
+        path.cable.cut_pattern(plant.now_ms)
     was_closed = terminal.closed
     terminal.close()
     if terminal.closed and not was_closed:

@@ -95,7 +95,8 @@ def reshape(plant: "Plant", terminal: Terminal, *, letting_go: bool = False) -> 
     if path is None or not path.master.kind.dc:
         return
     if letting_go and terminal.is_master:
-        path.cable.pattern, path.cable.precharging = None, False
+        path.cable.cut_pattern(plant.now_ms)
+        path.cable.precharging = False
     _let_fall(plant, path, before_mv, released)
 
 

@@ -57,7 +57,7 @@ def _output_mv(plant: "Plant", terminal: Terminal, path: Path | None) -> int:
     sign = -1 if Fault.REVERSED in terminal.faults else 1
     voltage_mv = live_mv(plant, path)
     high = terminal.conducts and Fault.OVERVOLTAGE in terminal.faults
-    return sign * (voltage_mv + voltage_mv // 5 * high)
+    return sign * (voltage_mv + voltage_mv // 2 * high)
 
 
 def _pilot(terminal: Terminal, path: Path | None) -> Pilot:

@@ -31,7 +31,7 @@ class Fault(StrEnum):
     DEAF = "deaf"  # patterns on the cable are not read
     PRECHARGE_SHORT = "precharge_short"  # pre-charge draws far more than 2 A and reaches nothing
     OVERPOWER = "overpower"  # the converter no longer follows its set-point nor its permit's limit
-    OVERVOLTAGE = "overvoltage"  # the output is a fifth too high
+    OVERVOLTAGE = "overvoltage"  # the output is half too high
     GRID_CLOSED = "grid_closed"  # the transfer switch is, or falls back, on the grid
     GRID_LIVE = "grid_live"  # the grid side of the switch is live
     UNBONDED = "unbonded"  # the neutral-earth bond is open
