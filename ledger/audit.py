@@ -197,11 +197,11 @@ class _Audit:
 
     def _derived(self) -> Iterator[tuple[StoredEntry, int, Posting]]:
         """What the rule makes of each entry, in order."""
-        histories = Histories(self._reader)
+        histories = Histories()
         after = 0
         while page := self._reader.page(after=after, limit=PAGE_ROWS):
             for entry in page:
-                for line, posting in enumerate(self._postings_of(entry, histories.before(entry))):
+                for line, posting in enumerate(self._postings_of(entry, histories.before(entry, self._reader))):
                     yield entry, line, posting
             after = page[-1].position
 

@@ -6,7 +6,6 @@ false. One value has exactly one encoding: what `decode` accepts, `encode` gives
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import cbor2
@@ -114,7 +113,7 @@ def _check(root: object, max_items: int) -> None:
         items += 1
         if items > max_items:
             raise TooLarge(f"more items than the limit of {max_items} bytes can hold")
-        if isinstance(value, list | tuple | Mapping):
+        if isinstance(value, (list, tuple, dict)):
             if depth == MAX_DEPTH:
                 raise TooLarge(f"nested deeper than {MAX_DEPTH}")
             if len(value) > max_items:
@@ -124,8 +123,8 @@ def _check(root: object, max_items: int) -> None:
             _check_scalar(value)
 
 
-def _children(value: list[object] | tuple[object, ...] | Mapping[object, object]) -> list[object]:
-    if not isinstance(value, Mapping):
+def _children(value: list[object] | tuple[object, ...] | dict[object, object]) -> list[object]:
+    if not isinstance(value, dict):
         return list(value)
     for key in value:
         if type(key) is not int or not 0 <= key <= KEY_MAX:
@@ -134,7 +133,7 @@ def _children(value: list[object] | tuple[object, ...] | Mapping[object, object]
 
 
 def _check_scalar(value: object) -> None:
-    if isinstance(value, bool | bytes | str):
+    if isinstance(value, (bool, bytes, str)):
         return
     if not isinstance(value, int):
         raise Malformed(f"{type(value).__name__} is not allowed")

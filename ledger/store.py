@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from ledger import cbor, schema
 from ledger.database import open_for_writing, translated
 from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
+from ledger.history import Histories
 from ledger.signing import Signer
 from ledger.transaction import Entropy, PostingRule, Transaction
 
@@ -37,6 +38,7 @@ class Ledger:
         self._signer = signer
         self._rule = rule
         self._entropy = entropy
+        self._histories = Histories()
 
     @classmethod
     def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
@@ -69,12 +71,13 @@ class Ledger:
             raise Closed("the ledger is closed")
         with translated():
             work = self._connection.begin()
-        transaction = Transaction(self._connection, self._signer, self._rule, self._entropy)
+        transaction = Transaction(self._connection, self._signer, self._rule, self._entropy, self._histories)
         try:
             result = fn(transaction)
             with translated():
                 work.commit()
         except BaseException:
+            self._histories.forget()
             with translated():
                 work.rollback()
             raise

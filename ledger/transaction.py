@@ -29,6 +29,7 @@ from ledger.entry import (
     trade_salt,
 )
 from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError
+from ledger.history import Histories
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
 from ledger.view import MAX_ROWS, Lock, StoredEntry, View
@@ -57,11 +58,14 @@ MAX_NAME_CHARS: Final = 64
 class Transaction(View):
     """Given to the function that `Ledger.transact` runs; it raises Closed afterwards."""
 
-    def __init__(self, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy) -> None:
+    def __init__(
+        self, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy, histories: Histories
+    ) -> None:
         super().__init__(connection, signer.public)
         self._signer = signer
         self._rule = rule
         self._entropy = entropy
+        self._histories = histories
 
     def end(self) -> None:
         """From here on every use raises Closed."""
@@ -227,8 +231,7 @@ class Transaction(View):
         self._post(StoredEntry(position, entry.node == self.node, signed))
 
     def _post(self, stored: StoredEntry) -> None:
-        request_id = stored.request_id
-        earlier = [] if request_id is None else self.entries(request_id, before=stored.position)
+        earlier = self._histories.before(stored, self)
         if len(earlier) >= MAX_ROWS:
             raise Full(f"a trade has {MAX_ROWS} entries at most")
         postings = self._rule(stored, earlier)
