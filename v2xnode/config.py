@@ -71,10 +71,18 @@ class CoapSection(Section):
     """Name of the one network interface for discovery; empty: all."""
 
 
-class DevicesSection(Section):
-    driver: str = "simulated"
+class PathSection(Section):
+    """One connector of this node, with the devices behind it."""
+
+    profile: Annotated[str, Field(pattern=r"^(DC_BPT|DC_CONVERTER|AC_OUTLET|AC_ISLAND)$")]
+    role: Literal["provider", "client"]
     options: dict[str, str] = {}
     """What the driver wants to know."""
+
+
+class DevicesSection(Section):
+    driver: str = "simulated"
+    paths: list[PathSection] = []
 
 
 class ElectricalSection(Section):

@@ -170,7 +170,7 @@ async def _examine(data: Path) -> Findings:
     except NodeError as problem:
         findings.append(_finding("configuration", False, problem.sentence))
         config = Config()
-    return [*findings, *await _network(config), await _devices(config)]
+    return [*findings, *await _network(config), *await _devices(config)]
 
 
 def _clock() -> dict[str, object]:
@@ -213,14 +213,19 @@ async def _network(config: Config) -> Findings:
     ]
 
 
-async def _devices(config: Config) -> dict[str, object]:
+async def _devices(config: Config) -> Findings:
     from v2xnode.devices.errors import DeviceError
     from v2xnode.devices.registry import find_driver
 
-    try:
-        async with find_driver(config.devices.driver)(config.devices.options) as devices:
-            reading = await devices.meter.read()
-            await devices.charger.sense()
-    except DeviceError as problem:
-        return _finding("devices", False, str(problem), "see [devices] in the configuration")
-    return _finding("devices", True, f"charger and meter answer; the export register is at {reading.export_wh} Wh")
+    findings = []
+    for path in config.devices.paths:
+        subject = f"{path.profile} as {path.role}"
+        try:
+            async with find_driver(config.devices.driver)(path.options) as devices:
+                reading = await devices.meter.read()
+                await devices.charger.sense()
+        except DeviceError as problem:
+            findings.append(_finding(subject, False, str(problem), "see [devices] in the configuration"))
+        else:
+            findings.append(_finding(subject, True, f"charger and meter answer, {reading.export_wh} Wh exported"))
+    return findings or [_finding("devices", False, "no power path is configured", "see [devices] in the configuration")]

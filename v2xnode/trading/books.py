@@ -1,0 +1,138 @@
+"""The ledger as trading uses it: every step of a session is one durable commit, made by the one writer thread."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from ledger.entry import SignedEntry
+from ledger.errors import LedgerError, RemoteLedgerError
+from ledger.transaction import Transaction
+from ledger.view import View
+from ledger.writer import Writer
+from market.machine import stamped
+from market.terms import Confirm, EntryBody, Reject
+from v2xnode.clock import Clock
+from v2xnode.envelope import Letter, Link, body_of, message_of
+from v2xnode.errors import LocalError, PeerError
+
+T = TypeVar("T")
+
+Check = Callable[[View], Confirm | Reject]
+"""Decides an Accept inside the commit, so that the same Wh are never confirmed twice."""
+
+CONNECTOR = "connector:"
+ENERGY = "energy"
+
+
+class LedgerRefused(LocalError):
+    """Our own ledger could not take an entry: disk, limits, or a rule that we broke. Nothing was told to anybody."""
+
+    code = "ledger_fault"
+
+
+class Books:
+    """Asynchronous, in order, durable. Raises LedgerRefused for our faults and PeerError for the peer's."""
+
+    def __init__(self, writer: Writer, clock: Clock) -> None:
+        self._writer = writer
+        self._clock = clock
+
+    async def run(self, work: Callable[[Transaction], T]) -> T:
+        """One transaction; asyncio goes on meanwhile."""
+        try:
+            return await asyncio.wrap_future(self._writer.submit(work))
+        except RemoteLedgerError as problem:
+            raise PeerError(str(problem), code=problem.code) from None
+        except LedgerError as problem:
+            raise LedgerRefused(str(problem), code=problem.code) from None
+        except ValueError as problem:  # the posting rule's
+            raise PeerError(str(problem), code="malformed") from None
+
+    async def append(
+        self,
+        peer: bytes,
+        request_id: bytes,
+        message: EntryBody,
+        answers: bytes,
+        *,
+        letters: Sequence[Letter] = (),
+        unlock: bool = False,
+    ) -> Link:
+        """Append an entry of ours, with the signed messages that it rests on, and put it into the outbox."""
+        stamp_ms = self._clock.wall_ms()
+
+        def work(transaction: Transaction) -> Link:
+            _keep(transaction, request_id, letters)
+            if unlock:
+                transaction.unlock(request_id)
+            return _append(transaction, peer, request_id, stamped(message, stamp_ms), answers)
+
+        return await self.run(work)
+
+    async def receive(self, item: Link, letters: Sequence[Letter] = ()) -> bool:
+        """Keep a peer's entry; False when it is held already. What it answers leaves the outbox."""
+        request_id = item.signed.request_id or b""
+
+        def work(transaction: Transaction) -> bool:
+            _keep(transaction, request_id, letters)
+            transaction.outbox_done(item.signed.entry.answers)
+            return transaction.receive(item.signed)
+
+        return await self.run(work)
+
+    async def decide(
+        self, peer: bytes, request_id: bytes, accept: bytes, check: Check, energy_wh: int, connector: str, until_ms: int
+    ) -> Link:
+        """Append Confirm with its locks, or Reject, answering an Accept that is held: one commit with the check."""
+        now_ms = self._clock.wall_ms()
+
+        def work(transaction: Transaction) -> Link:
+            answer = check(transaction)
+            if isinstance(answer, Confirm):
+                transaction.lock(request_id, ENERGY, energy_wh, now_ms, until_ms)
+                transaction.lock(request_id, CONNECTOR + connector, 1, now_ms, until_ms)
+            return _append(transaction, peer, request_id, stamped(answer, now_ms), accept)
+
+        return await self.run(work)
+
+    async def acknowledged(self, digests: Iterable[bytes]) -> None:
+        """The peer has these entries of ours."""
+        hashes = list(digests)
+
+        def work(transaction: Transaction) -> None:
+            for digest in hashes:
+                transaction.outbox_done(digest)
+
+        if hashes:
+            await self.run(work)
+
+    async def reply_to(self, digest: bytes, request_id: bytes) -> Link | None:
+        """Our stored entry that answers this one, for a peer that did not get it."""
+
+        def work(transaction: Transaction) -> SignedEntry | None:
+            ours = (each for each in transaction.entries(request_id) if each.own and each.entry.answers == digest)
+            found = next(ours, None)
+            return found.signed if found else None
+
+        signed = await self.run(work)
+        return Link(message_of(signed), signed) if signed else None
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Keep a small document."""
+        await self.run(lambda transaction: transaction.put(name, value))
+
+    async def get(self, name: str) -> bytes | None:
+        return await self.run(lambda transaction: transaction.get(name))
+
+
+def _keep(transaction: Transaction, request_id: bytes, letters: Sequence[Letter]) -> None:
+    for letter in letters:
+        said = letter.signed
+        transaction.keep_message(said.kind, said.signer, said.payload, said.signature, request_id)
+
+
+def _append(transaction: Transaction, peer: bytes, request_id: bytes, message: EntryBody, answers: bytes) -> Link:
+    kind, body = body_of(message)
+    signed = transaction.append(kind, body, answers=answers, request_id=request_id)
+    transaction.outbox_add(peer, signed)
+    return Link(message, signed)

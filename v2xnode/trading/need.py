@@ -1,0 +1,284 @@
+"""The client's side until there is an agreement: ask every provider in reach, take the best offer, get it confirmed."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from market.errors import Refusal
+from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
+from market.negotiation import Agreed, ClientEffect, ClientNegotiation, GaveUp, InSession, Rank, Withdrawal
+from market.terms import Accept, Confirm, Decline, Message, Offer, Reject, Request, Void
+from market.units import Service
+from transports.errors import TransportError
+from v2xnode.clock import Clock
+from v2xnode.discovery import Heard
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, read, session_tag, sign_letter
+from v2xnode.errors import NodeError, RefusedByLimit, Unreachable
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity, short
+from v2xnode.links import DialledLink, Links, RawItems
+from v2xnode.trading.books import Books, LedgerRefused
+
+MAX_ASKED = 8
+"""Providers asked at once; the nearest answers come first, and a driver does not compare more."""
+ASK_AGAIN_MS = 500
+"""Real time before a frame whose answer got lost is sent again in a new record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client wants; energies at the delivery point, see `market.terms.Request`."""
+
+    service: Service
+    energy_wh: int
+    energy_min_wh: int
+    power_max_w: int
+    price_max_micro_per_kwh: int
+    window_ms: int
+    power_min_w: int = 0
+
+    def request_to(self, provider: bytes) -> Request:
+        """A fresh request that names a provider. Raises TermsInvalid."""
+        return Request(
+            request_id=secrets.token_bytes(16),
+            provider=provider,
+            service=self.service,
+            energy_wh=self.energy_wh,
+            energy_min_wh=self.energy_min_wh,
+            power_max_w=self.power_max_w,
+            power_min_w=self.power_min_w,
+            window_ms=self.window_ms,
+            price_max_micro_per_kwh=self.price_max_micro_per_kwh,
+        )
+
+
+@dataclass(slots=True)
+class Asked:
+    """One provider that answered: the link, our request as said and as signed, and what came back."""
+
+    link: DialledLink
+    request: Request
+    letter: Letter
+    answer: Letter | Plain
+
+    @property
+    def request_id(self) -> bytes:
+        return self.request.request_id
+
+    @property
+    def tag(self) -> int:
+        return session_tag(self.request_id)
+
+    @property
+    def letters(self) -> tuple[Letter, ...]:
+        """What the Accept rests on."""
+        return (self.letter, self.answer) if isinstance(self.answer, Letter) else (self.letter,)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What both have signed: the delivery begins from here."""
+
+    asked: Asked
+    offer: Offer
+    confirm: bytes
+
+
+@dataclass(slots=True)
+class Need:
+    """One need, from the first question to an agreement. `withdraw` may be called at any time."""
+
+    wish: Wish
+    identity: Identity
+    links: Links
+    books: Books
+    clock: Clock
+    events: EventLog
+    rank: Rank
+    _asked: dict[bytes, Asked] = field(default_factory=dict)
+    _withdrawn: bool = False
+
+    def withdraw(self) -> None:
+        """The owner does not want it any more; an Accept on its way is voided."""
+        self._withdrawn = True
+
+    async def agree(self, providers: Sequence[Heard]) -> Agreement:
+        """Ask the providers and agree with the best.
+
+        Raises Unreachable when none answers, RefusedByLimit with the most useful refusal when none agrees.
+        """
+        await self._ask_all(providers[:MAX_ASKED])
+        if not self._asked:
+            raise Unreachable("No provider in reach answered the request.")
+        try:
+            return await self._negotiate()
+        except BaseException:
+            await self._close_others(b"")
+            raise
+
+    # asking
+
+    async def _ask_all(self, providers: Sequence[Heard]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for heard in providers:
+                group.create_task(self._ask(heard))
+
+    async def _ask(self, heard: Heard) -> None:
+        sent: list[tuple[Request, Letter]] = []
+
+        def opening(peer: bytes) -> tuple[int, Sequence[Item]]:
+            request = self.wish.request_to(peer)
+            sent.append((request, sign_letter(self.identity.signer, request)))
+            return session_tag(request.request_id), [sent[0][1]]
+
+        sighting = heard.sighting
+        try:
+            link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer, opening)
+            try:
+                self._hear_answer(link, *sent[0], items)
+            except BaseException:
+                await link.aclose()
+                raise
+        except NodeError as problem:
+            self.events.tell("ask_failed", address=sighting.address, code=problem.code, sentence=problem.sentence)
+
+    def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> None:
+        for raw in items:
+            item = read(raw, link.context(self.identity.public, request.request_id))
+            if isinstance(item, Letter | Plain) and isinstance(item.message, Offer | Decline):
+                self._asked[request.request_id] = Asked(link, request, letter, item)
+                return
+        raise FrameInvalid("A request is answered with an offer or a refusal.")
+
+    # agreeing
+
+    async def _negotiate(self) -> Agreement:
+        requests = [asked.request for asked in self._asked.values()]
+        machine = ClientNegotiation(requests, self.rank, now_ms=self.clock.monotonic_ms())
+        todo: list[ClientEffect] = []
+        for request_id, asked in self._asked.items():
+            self._tell_answer(asked)
+            said = Received[Message](asked.answer.message, asked.answer.digest)
+            todo += self._feed(machine, InSession(request_id, said))
+        while True:
+            todo += await self._next(machine, idle=not todo)
+            if not todo:
+                continue
+            match effect := todo.pop(0):
+                case Agreed():
+                    await self._close_others(effect.request_id)
+                    return Agreement(self._asked[effect.request_id], effect.offer, effect.confirm)
+                case GaveUp():
+                    raise self._refusal([refusal for _, refusal in effect.refusals])
+                case InSession():
+                    todo += await self._step(machine, effect)
+
+    def _feed(self, machine: ClientNegotiation, event: object) -> Sequence[ClientEffect]:
+        return machine.handle(event, self.clock.monotonic_ms())
+
+    async def _next(self, machine: ClientNegotiation, *, idle: bool) -> Sequence[ClientEffect]:
+        """The owner's withdrawal first; then, with nothing to do, what the next deadline brings."""
+        if self._withdrawn:
+            self._withdrawn = False
+            return self._feed(machine, Withdrawal())
+        if not idle:
+            return ()
+        deadline = machine.deadline_ms()
+        if deadline is not None:
+            await self.clock.sleep_until(deadline)
+        return self._feed(machine, Tick())
+
+    def _tell_answer(self, asked: Asked) -> None:
+        message = asked.answer.message
+        if isinstance(message, Offer):
+            price = message.price_steps[0].price_micro_per_kwh
+            self.events.tell(
+                "offer",
+                asked.request_id,
+                peer=short(asked.link.peer),
+                energy_wh=message.energy_wh,
+                power_w=message.power_w,
+                price_micro_per_kwh=price,
+            )
+        elif isinstance(message, Decline):
+            refusal = Refusal(message.reason, message.would_pass)
+            self.events.tell(
+                "declined",
+                asked.request_id,
+                peer=short(asked.link.peer),
+                code=message.reason.code,
+                sentence=refusal.sentence,
+                would_pass=message.would_pass.value if message.would_pass else None,
+            )
+
+    async def _step(self, machine: ClientNegotiation, effect: InSession) -> Sequence[ClientEffect]:
+        """Do one session's effect and feed back what came of it."""
+        asked = self._asked[effect.request_id]
+        match effect.step:
+            case Append(message, answers):
+                return await self._append(machine, asked, message, answers)
+            case Sign(message):
+                letter = sign_letter(self.identity.signer, message)
+                return await self._exchange(machine, asked, letter)
+            case Refused(message, reason):
+                self.events.tell("message_refused", effect.request_id, message=type(message).__name__, code=reason.code)
+        return ()
+
+    async def _append(
+        self, machine: ClientNegotiation, asked: Asked, message: object, answers: bytes
+    ) -> Sequence[ClientEffect]:
+        if not isinstance(message, Accept | Void):
+            raise TypeError("a negotiating client appends Accept and Void only")
+        try:
+            entry = await self.books.append(
+                asked.link.peer, asked.request_id, message, answers, letters=asked.letters, unlock=True
+            )
+        except LedgerRefused as problem:
+            self.events.tell("ledger_failed", asked.request_id, code=problem.code, sentence=problem.sentence)
+            return self._feed(machine, LedgerFailed())
+        recorded = self._feed(machine, InSession(asked.request_id, Recorded(message, entry.digest)))
+        return [*recorded, *await self._exchange(machine, asked, entry)]
+
+    async def _exchange(self, machine: ClientNegotiation, asked: Asked, item: Item) -> Sequence[ClientEffect]:
+        """Send until answered or the machine's time is up; then what the answer brought."""
+        effects: list[ClientEffect] = []
+        for raw in await self._ask_until_answered(machine, asked, item):
+            said = read(raw, asked.link.context(self.identity.public, asked.request_id))
+            answers = said.signed.entry.answers if isinstance(said, Link) else b""
+            if isinstance(said, Link):
+                await self.books.receive(said)
+            if isinstance(said.message, Confirm | Reject | Void | Offer | Decline):
+                if isinstance(said, Letter):
+                    asked.answer = said
+                heard = Received[Message](said.message, said.digest, answers)
+                effects += self._feed(machine, InSession(asked.request_id, heard))
+        return effects
+
+    async def _ask_until_answered(self, machine: ClientNegotiation, asked: Asked, item: Item) -> RawItems:
+        while True:
+            try:
+                return await asked.link.ask(asked.tag, [item])
+            except (TransportError, FrameInvalid) as problem:
+                self.events.tell("ask_again", asked.request_id, sentence=str(problem))
+            deadline = machine.deadline_ms()
+            if deadline is None or self.clock.monotonic_ms() >= deadline:
+                return []
+            await asyncio.sleep(ASK_AGAIN_MS / 1000)
+
+    async def _close_others(self, kept: bytes) -> None:
+        for request_id, asked in self._asked.items():
+            if request_id != kept:
+                await asked.link.aclose()
+
+    def _refusal(self, refusals: Sequence[Refusal]) -> NodeError:
+        """The refusal that helps most: one that says what would pass, if there is one."""
+        if not refusals:
+            return RefusedByLimit("None of the offers fits what was asked for.", code="no_offer_fits")
+        best = min(refusals, key=lambda refusal: refusal.would_pass is None)
+        passing = best.would_pass
+        return RefusedByLimit(
+            best.sentence,
+            code=best.reason.code,
+            would_pass={"quantity": passing.quantity.unit, "value": passing.value} if passing else None,
+        )
