@@ -79,10 +79,10 @@ def _host(host: str, zone: str | None, port: int) -> tuple[str, int, int]:
         address = ipaddress.ip_address(host)
     except ValueError:
         raise InvalidAddress(f"{host} is no IPv4 or IPv6 address") from None
-    if address.is_multicast or address.is_unspecified or address == ipaddress.IPv4Address("255.255.255.255"):
-        raise InvalidAddress(f"{host} is not the address of one node")
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
+    if address.is_multicast or address.is_unspecified or address == ipaddress.IPv4Address("255.255.255.255"):
+        raise InvalidAddress(f"{host} is not the address of one node")
     if address.version == 6 and address.is_link_local:
         if zone is None:
             raise InvalidAddress(f"{host} needs its interface, as in [{host}%eth0]:{port}")

@@ -1,8 +1,8 @@
 """The acceptor's side: requests in, answers out, and silence wherever silence was chosen.
 
-Silent means that nothing at all leaves: no acknowledgement, no error, no reset. A node that announces itself is no
-secret, so it also says politely what a request did wrong; one that doesn't says so only to peers that its handler has
-answered before.
+Silent means that nothing at all leaves: no acknowledgement, no error, no reset (CoAP's ping goes unanswered too). A
+node that announces itself is no secret, so it also says politely what a request did wrong; one that doesn't says so
+only to peers that its handler has answered before.
 """
 
 import asyncio
@@ -97,9 +97,11 @@ class Server:
         self._recent: Shelf[tuple[Peer, int, bytes], bytes | None] = Shelf(places=MAX_RECENT, keep_ms=RECENT_KEEP_MS)
         self._acquainted: Shelf[Peer, None] = Shelf(places=MAX_ACQUAINTANCES, keep_ms=ACQUAINTANCE_KEEP_MS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def close(self) -> None:
         """Tell the observers, and wait until no handler runs any more."""
+        self._closing = True
         self._observers.shut()
         tasks = list(self._tasks)
         for task in tasks:
@@ -116,7 +118,7 @@ class Server:
             answer = self._recent.get(key, now_ms)
             if answer is not None and packet.kind is Kind.CONFIRMABLE:
                 self._endpoint.repeat(answer, peer, via)
-        elif len(self._tasks) < MAX_REQUESTS_AT_ONCE:
+        elif len(self._tasks) < MAX_REQUESTS_AT_ONCE and not self._closing:
             self._recent.put(key, None, now_ms)
             self._dispatch(_Asked(packet, peer, via))
 

@@ -1,14 +1,18 @@
 """Nodes on this machine's loopback, on a discovery port of their own so that no two test runs hear each other."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.contract.transport_contract import badge
+from tests.contract.transport_contract import Peer, badge
 from transports.coap import CoapSettings, CoapTransport, Pace
+from transports.coap.packet import Code, Kind, Packet, decode, encode
 from transports.interface import Transport
 
 QUICK = Pace(first_wait_ms=50, spread_permille=500, max_retransmit=5)
-"""Loopback answers at once; a pusher learns within 2.4 s (50 ms x 1.5 x 63 at most 4.8 s) that its dialer left."""
+"""Loopback answers at once; what is lost there was meant to be."""
 
 
 def free_port() -> int:
@@ -40,3 +44,83 @@ class LoopbackBench:
 
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
+
+
+class Stranger:
+    """A program of somebody else's: a bare UDP socket on loopback, closed with its context."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(("127.0.0.1", 0))
+        self.bytes_sent = 0
+        self.bytes_received = 0
+
+    def __enter__(self) -> "Stranger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def send(self, what: Packet | bytes, port: int, host: str = "127.0.0.1") -> None:
+        datagram = what if isinstance(what, bytes) else encode(what)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        self.bytes_sent += self._socket.sendto(datagram, (host, port))
+
+    async def receive(self, within_ms: int = 2_000) -> tuple[bytes, int]:
+        """The next datagram and the port that it came from."""
+        async with asyncio.timeout(within_ms / 1000):
+            datagram, sender = await asyncio.get_running_loop().sock_recvfrom(self._socket, 2_048)
+        self.bytes_received += len(datagram)
+        return datagram, sender[1]
+
+    async def hears(self, within_ms: int = 2_000) -> Packet:
+        """The next datagram, which must be CoAP."""
+        packet = decode((await self.receive(within_ms))[0])
+        assert packet is not None
+        return packet
+
+    async def hears_nothing(self, within_ms: int) -> bool:
+        try:
+            await self.receive(within_ms)
+        except TimeoutError:
+            return True
+        return False
+
+
+def post(mid: int, frame: bytes = b"", *, kind: Kind = Kind.CONFIRMABLE) -> Packet:
+    """A request to the trade resource under a token of its own."""
+    return Packet(kind, Code.POST, mid, b"tok%d" % mid, frame, path=("v2x",))
+
+
+def fetch(mid: int, frame: bytes, observe: int | None = 0) -> Packet:
+    """A subscription, or with 1 its end, under one token."""
+    return Packet(Kind.CONFIRMABLE, Code.FETCH, mid, b"view", frame, path=("v2x",), observe=observe)
+
+
+def core(mid: int, *query: str, kind: Kind = Kind.NON_CONFIRMABLE) -> Packet:
+    """The question for resources."""
+    return Packet(kind, Code.GET, mid, b"core", path=(".well-known", "core"), query=query)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A serving node, and its handler, which echoes (see the contract's `Peer`)."""
+
+    transport: CoapTransport
+    port: int
+    handler: Peer
+
+
+@asynccontextmanager
+async def serving(settings: CoapSettings, *, announced: bool = True) -> AsyncIterator[Node]:
+    """One node, announced or as secret as its owner wants it."""
+    transport, handler = CoapTransport(settings), Peer()
+    async with transport.serving(handler):
+        if announced:
+            transport.announce(badge())
+        yield Node(transport, int(transport.address.rpartition(":")[2]), handler)
