@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from ledger import cbor, chain, schema
 from ledger.accounts import Posting, check_postings
+from ledger.database import DATABASE_ERRORS
 from ledger.entry import NODE_BYTES, Entry, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
 from ledger.history import Histories
@@ -219,7 +218,7 @@ class _Audit:
         try:
             version = self._reader.connection.exec_driver_sql("PRAGMA user_version").scalar()
             state = self._reader.connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-        except SQLAlchemyError as error:
+        except DATABASE_ERRORS as error:
             raise Found(Fault("database", 0, "", "corrupt", f"can't be read: {error}")) from error
         if version != schema.SCHEMA_VERSION:
             raise Found(Fault("database", 0, "user_version", "unknown_schema", f"schema {version} is not known"))

@@ -19,6 +19,9 @@ from ledger.errors import NotDurable, StoreFailed
 BUSY_TIMEOUT_S: Final = 5.0
 """A reader's checkpoint may hold the file for a moment; more than this is a fault."""
 
+DATABASE_ERRORS: Final = (SQLAlchemyError, sqlite3.Error, OSError, UnicodeDecodeError)
+"""All that a damaged file makes the driver raise; the last when SQLite quotes damaged text in its own message."""
+
 _SYNCHRONOUS_FULL: Final = 2
 _OWNER_ONLY: Final = 0o600  # bodies say who traded with whom
 
@@ -28,7 +31,7 @@ def translated() -> Iterator[None]:
     """Turns what the database raises into StoreFailed."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except DATABASE_ERRORS as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         raise StoreFailed(f"the ledger's database failed: {cause}") from error
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnClause, Connection, Integer, LargeBinary, Table, Text, column, select, table
-from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.database import DATABASE_ERRORS
 from ledger.errors import LedgerError
 from ledger.view import AnyRow
 
@@ -79,7 +79,7 @@ def numbered(connection: Connection, source: Table) -> Iterator[tuple[int, AnyRo
             _check_form(source, expected, row)
             yield expected, row
             expected += 1
-    except SQLAlchemyError as error:
+    except DATABASE_ERRORS as error:
         sentence = f"can't be read: {str(error).splitlines()[0]}"
         raise Found(Fault(source.name, expected, "", "corrupt", sentence)) from error
 

@@ -271,6 +271,13 @@ def test_a_damaged_file_is_a_fault_and_no_traceback(path: Path) -> None:
         assert not audit(path).ok, page
 
 
+def test_damage_that_sqlite_quotes_in_its_own_message_is_a_fault(path: Path) -> None:
+    data = path.read_bytes()
+    for text in (b"CREATE TABLE meta", b"position INTEGER NOT NULL"):
+        path.write_bytes(data.replace(text, text[:-1] + b"\x83"))
+        assert found(path) == ("meta", 1, "corrupt")
+
+
 def test_a_file_that_was_never_a_ledger_is_a_fault(tmp_path: Path) -> None:
     for name, content in (("empty", b""), ("text", b"no ledger" * 1000)):
         (tmp_path / name).write_bytes(content)
