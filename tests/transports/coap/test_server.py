@@ -179,9 +179,8 @@ async def test_hostile_datagrams_change_nothing(node: Node, caplog: pytest.LogCa
             if number % 50 == 0 or number == len(nonsense) - 1:  # leaves the node's socket buffer room
                 friend.send(post(number, b"still here"), node.port)
                 assert (await friend.hears()).payload == b"still here"
-    # Cut behind its path the request is a valid one with an empty frame; longer ones repeat its message id.
-    assert set(node.handler.heard) == {b"still here", b""}
-    assert node.handler.heard.count(b"") <= 1
+    # Cut behind its token the request is a valid one to another resource; longer ones repeat its message id.
+    assert set(node.handler.heard) == {b"still here"}
     assert [record for record in caplog.records if record.name.startswith("coap")] == []
 
 
