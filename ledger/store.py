@@ -74,6 +74,7 @@ class Ledger:
         transaction = Transaction(self._connection, self._signer, self._rule, self._entropy, self._histories)
         try:
             result = fn(transaction)
+            transaction.check_complete()
             with translated():
                 work.commit()
         except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Delete, Insert, Table, delete, func, insert, select
 
 from ledger import chain, schema
 from ledger.accounts import Posting, check_postings
@@ -28,7 +28,7 @@ from ledger.entry import (
     sign_entry,
     trade_salt,
 )
-from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError
+from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError, StoreFailed
 from ledger.history import Histories
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
@@ -56,7 +56,11 @@ MAX_NAME_CHARS: Final = 64
 
 
 class Transaction(View):
-    """Given to the function that `Ledger.transact` runs; it raises Closed afterwards."""
+    """Given to the function that `Ledger.transact` runs; it raises Closed afterwards.
+
+    A step that raises has changed nothing, and the rest may go on (a fork seen, a peer's entry refused), except
+    after StoreFailed: then nothing of the transaction is kept.
+    """
 
     def __init__(
         self, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy, histories: Histories
@@ -66,6 +70,12 @@ class Transaction(View):
         self._rule = rule
         self._entropy = entropy
         self._histories = histories
+        self._complete = True
+
+    def check_complete(self) -> None:
+        """Raises StoreFailed when a write failed, whatever the caller made of that: half a step is not committed."""
+        if not self._complete:
+            raise StoreFailed("a write of this transaction failed; all of it is rolled back")
 
     def end(self) -> None:
         """From here on every use raises Closed."""
@@ -212,6 +222,7 @@ class Transaction(View):
     def _keep_entry(self, signed: SignedEntry) -> None:
         entry = signed.entry
         position, before = self._next(schema.entry)
+        postings = self._postings(StoredEntry(position, entry.node == self.node, signed))
         fields = (position, entry.payload, signed.signature, signed.request_id, signed.salt, signed.body)
         self._insert(
             schema.entry,
@@ -228,20 +239,28 @@ class Transaction(View):
             body=signed.body,
             arrival=schema.arrival(before, *fields),
         )
-        self._post(StoredEntry(position, entry.node == self.node, signed))
+        self._post(entry.hash, postings)
 
-    def _post(self, stored: StoredEntry) -> None:
+    def _postings(self, stored: StoredEntry) -> Sequence[Posting]:
+        """Asked before anything is written: a refusal leaves nothing, even when the caller goes on."""
         earlier = self._histories.before(stored, self)
-        if len(earlier) >= MAX_ROWS:
-            raise Full(f"a trade has {MAX_ROWS} entries at most")
-        postings = self._rule(stored, earlier)
-        check_postings(postings)
+        try:
+            if len(earlier) >= MAX_ROWS:
+                raise Full(f"a trade has {MAX_ROWS} entries at most")
+            postings = self._rule(stored, earlier)
+            check_postings(postings)
+        except BaseException:
+            self._histories.forget()
+            raise
+        return postings
+
+    def _post(self, entry_hash: bytes, postings: Sequence[Posting]) -> None:
         first = self._last_position(schema.posting) + 1
         for line, posting in enumerate(postings):
             self._insert(
                 schema.posting,
                 position=first + line,
-                entry_hash=stored.hash,
+                entry_hash=entry_hash,
                 line=line,
                 account=posting.account,
                 currency=posting.currency,
@@ -271,12 +290,19 @@ class Transaction(View):
             raise Full(f"{table.name} is full: {limit} rows")
 
     def _insert(self, table: Table, **columns: Any) -> None:
-        with translated():
-            self._connection.execute(insert(table).values(**columns))
+        self._write(insert(table).values(**columns))
 
     def _delete(self, table: Table, **columns: Any) -> None:
-        with translated():
-            self._connection.execute(delete(table).filter_by(**columns))
+        self._write(delete(table).filter_by(**columns))
+
+    def _write(self, statement: Insert | Delete) -> None:
+        connection = self._connection
+        try:
+            with translated():
+                connection.execute(statement)
+        except StoreFailed:
+            self._complete = False
+            raise
 
 
 def _demand(condition: bool, sentence: str) -> None:

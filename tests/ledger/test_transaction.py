@@ -9,6 +9,7 @@ import pytest
 
 from ledger import transaction
 from ledger.accounts import Balance, Posting, State
+from ledger.audit import verify
 from ledger.entry import EntryType, SignedEntry
 from ledger.errors import (
     BadSignature,
@@ -19,9 +20,11 @@ from ledger.errors import (
     LedgerError,
     Malformed,
     Misuse,
+    StoreFailed,
     Unanswered,
     Unbalanced,
 )
+from ledger.reader import LedgerReader
 from ledger.store import Ledger
 from ledger.transaction import Transaction
 from ledger.view import Lock, StoredEntry
@@ -144,6 +147,31 @@ def test_the_posting_rule_can_refuse_what_a_peer_sends(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="bad body"):
         receive(ledger, Chain().make(EntryType.INTERVAL, b"bad"))
     assert ledger.transact(lambda tx: tx.newest_of(PROVIDER.public)) is None
+
+
+def test_a_refusal_that_is_caught_leaves_nothing_and_the_rest_goes_on(ledger: Ledger, path: Path) -> None:
+    trade(ledger, intervals=1)
+
+    def go_on(tx: Transaction) -> None:
+        with pytest.raises(ValueError, match="bad body"):
+            tx.append(EntryType.INTERVAL, b"bad", request_id=REQUEST)
+        tx.append(EntryType.CLOSE, b"again", request_id=REQUEST)
+
+    ledger.transact(go_on)
+    assert all(stored.body != b"bad" for stored in ledger.transact(lambda tx: tx.page()))
+    with LedgerReader.open(path) as reader:
+        assert verify(reader, world.rule).ok
+
+
+def test_a_failed_write_that_is_caught_rolls_everything_back(ledger: Ledger) -> None:
+    def go_on(tx: Transaction) -> None:
+        tx.put("limits", b"x")
+        with pytest.raises(StoreFailed):
+            tx.outbox_add(PROVIDER.public, Chain().entries[0])
+
+    with pytest.raises(StoreFailed):
+        ledger.transact(go_on)
+    assert ledger.transact(lambda tx: tx.get("limits")) is None
 
 
 def test_postings_that_do_not_balance_are_not_kept(tmp_path: Path) -> None:
