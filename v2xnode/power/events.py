@@ -92,7 +92,7 @@ class PeerPlug:
 
 @dataclass(frozen=True, slots=True)
 class PowerAllowed:
-    """Receipt 0 was exchanged: the power path may be energised."""
+    """Receipt 0 was exchanged: the power path may be energised. Told again, it only tightens."""
 
     max_power_w: int
     direction: Direction
@@ -149,6 +149,18 @@ class Tick:
 Event = Begin | Sensed | PeerPlug | PowerAllowed | SetPower | Limit | Pause | Resume | Stop | CommandRefused | Tick
 
 # Outputs
+
+
+class Phase(StrEnum):
+    """Where the machine is: on the way up, delivering, on the way down, or at rest."""
+
+    IDLE = "idle"
+    RISING = "rising"
+    DELIVERING = "delivering"
+    FALLING = "falling"
+    PAUSED = "paused"
+    ENDED = "ended"
+    HELD = "held"
 
 
 class Milestone(StrEnum):

@@ -11,7 +11,6 @@ profile's table held; whatever goes missing, power ends, by order or because the
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 from v2xnode.devices.interface import SetPower as SetDevicePower
@@ -29,6 +28,7 @@ from v2xnode.power.events import (
     Output,
     Pause,
     PeerPlug,
+    Phase,
     PlugReport,
     PlugStep,
     PowerAllowed,
@@ -51,18 +51,6 @@ PAUSE_LIMIT_MS = 900_000
 
 DERATED_STEP_PERMILLE = 50
 """A device's limit is told again when it fell by this much more: taper must not flood a slow link."""
-
-
-class Phase(StrEnum):
-    """Where the machine is: on the way up, delivering, on the way down, or at rest."""
-
-    IDLE = "idle"
-    RISING = "rising"
-    DELIVERING = "delivering"
-    FALLING = "falling"
-    PAUSED = "paused"
-    ENDED = "ended"
-    HELD = "held"
 
 
 class Interlock:
@@ -154,7 +142,9 @@ class Interlock:
     def _power_allowed(self, event: PowerAllowed, _: int) -> None:
         if event.direction is not direction_of(self._see.setting.side):
             raise WrongDirection(f"this side is the {self._see.setting.side.value}")
-        self._see.allowed_w = event.max_power_w
+        known = self._see.allowed_w
+        self._see.allowed_w = event.max_power_w if known is None else min(known, event.max_power_w)
+        self._renew_if_held()
 
     def _set_power(self, event: SetPower, _: int) -> None:
         self._see.wanted_w = event.power_w
@@ -162,6 +152,9 @@ class Interlock:
     def _limit(self, event: Limit, _: int) -> None:
         known = self._see.limit_w
         self._see.limit_w = event.max_power_w if known is None else min(known, event.max_power_w)
+        self._renew_if_held()
+
+    def _renew_if_held(self) -> None:
         if self._permit_at_ms is not None:
             self._renew()
 

@@ -19,6 +19,7 @@ from v2xnode.power.events import (
     Milestone,
     Pause,
     PeerPlug,
+    Phase,
     PlugReport,
     PlugStep,
     PowerAllowed,
@@ -29,7 +30,7 @@ from v2xnode.power.events import (
     Stop,
     Tick,
 )
-from v2xnode.power.interlock import PAUSE_LIMIT_MS, Interlock, Phase
+from v2xnode.power.interlock import PAUSE_LIMIT_MS, Interlock
 from v2xnode.power.profiles import PROFILES
 from v2xnode.power.steps import Step
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.power_harness import MAX_POWER_W, Bench, Seat, make_bench, make_world, pattern_for
-from v2xnode.devices.interface import Permit, Profile, Side
+from v2xnode.devices.interface import Profile, Side
 from v2xnode.devices.plant.terminal import Fault
 from v2xnode.power.errors import NotNow
-from v2xnode.power.events import Command, Event, Limit, Milestone, Pause, PowerAllowed, Resume, SetPower, Stop
-from v2xnode.power.interlock import Phase
+from v2xnode.power.events import Event, Limit, Milestone, Pause, Phase, PowerAllowed, Resume, SetPower, Stop
 from v2xnode.power.profiles import PROFILES, direction_of
+from v2xnode.power.steps import Step
 
 SEATS = st.integers(0, 1)
 WATTS = st.integers(0, 12_000)
@@ -21,16 +21,26 @@ GENTLE = [fault for fault in Fault if fault is not Fault.OVERPOWER]
 class AnySequence(RuleBasedStateMachine):
     bench: Bench
 
-    @initialize(profile=st.sampled_from(Profile), permit_ms=st.sampled_from([1_000, 3_000]), curtails=st.booleans())
-    def start(self, profile: Profile, permit_ms: int, curtails: bool) -> None:
+    @initialize(
+        profile=st.sampled_from(Profile),
+        permit_ms=st.sampled_from([1_000, 3_000]),
+        curtails=st.booleans(),
+        watts=st.sampled_from([0, 1_500, MAX_POWER_W]),
+    )
+    def start(self, profile: Profile, permit_ms: int, curtails: bool, watts: int) -> None:
         self.bench = make_bench(profile, world=make_world(profile, curtails=curtails), permit_ms=permit_ms)
         self.lossy = False
         self.rounds = 1
         self.read = 0
         self.closed: set[str] = set()
-        self.ceilings = {seat.terminal: 0 for seat in self.bench.seats}
+        self.allowed: set[str] = set()
+        self.ceilings: dict[str, int] = {}
+        self.limits = {seat.terminal: MAX_POWER_W for seat in self.bench.seats}
         self.bench.carries = lambda _, __: not self.lossy
         self.bench.begin()
+        if watts:
+            self.live_on(20)
+            self.all_goes_well(watts)
 
     @rule(ticks=st.integers(1, 30))
     def live_on(self, ticks: int) -> None:
@@ -44,14 +54,17 @@ class AnySequence(RuleBasedStateMachine):
     @rule(which=SEATS, watts=st.integers(0, MAX_POWER_W))
     def allow(self, which: int, watts: int) -> None:
         seat = self.bench.seats[which]
-        if self._feed(seat, PowerAllowed(watts, direction_of(seat.begin.side))):
-            self.ceilings[seat.terminal] = max(self.ceilings[seat.terminal], watts)
+        heard = seat.alive and seat.machine.phase in (Phase.RISING, Phase.PAUSED)
+        if heard:
+            self.allowed.add(seat.terminal)
+            self.ceilings[seat.terminal] = min(self.ceilings.get(seat.terminal, watts), watts)
+        self._feed(seat, PowerAllowed(watts, direction_of(seat.begin.side)))
 
-    @rule()
-    def all_goes_well(self) -> None:
-        for seat in self.bench.seats:
-            self.allow(self.bench.seats.index(seat), MAX_POWER_W)
-        self.live_on(30)
+    @rule(watts=st.sampled_from([1_500, MAX_POWER_W]))
+    def all_goes_well(self, watts: int) -> None:
+        for which in (0, 1):
+            self.allow(which, watts)
+        self.live_on(20)
 
     @rule(which=SEATS, watts=WATTS)
     def set_power(self, which: int, watts: int) -> None:
@@ -59,7 +72,10 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(which=SEATS, watts=WATTS)
     def limit(self, which: int, watts: int) -> None:
-        self._feed(self.bench.seats[which], Limit(watts))
+        seat = self.bench.seats[which]
+        if seat.machine.phase not in (Phase.ENDED, Phase.HELD) and seat.alive:
+            self.limits[seat.terminal] = min(self.limits[seat.terminal], watts)
+        self._feed(seat, Limit(watts))
 
     @rule(which=SEATS)
     def pause(self, which: int) -> None:
@@ -101,6 +117,7 @@ class AnySequence(RuleBasedStateMachine):
             if entry["what"] == "contactor" and entry["closed"]:
                 seat = next(seat for seat in self.bench.seats if seat.terminal == entry["terminal"])
                 assert Milestone.READY_FOR_POWER in seat.reached
+                assert seat.terminal in self.allowed
                 assert seat.peer is not None
                 assert Milestone.PLUG_VERIFIED in seat.peer.reached
                 assert seat.machine.phase is not Phase.IDLE
@@ -119,14 +136,16 @@ class AnySequence(RuleBasedStateMachine):
             assert (look.power_w <= 0) if seat.begin.side is Side.CLIENT else (look.power_w >= 0)
 
     @invariant()
-    def a_permit_is_asked_only_where_power_was_allowed_and_never_above(self) -> None:
+    def a_permit_is_within_every_ceiling_and_held_by_no_machine_at_rest(self) -> None:
         for seat in self.bench.seats:
-            for _, output in seat.outputs:
-                if isinstance(output, Command) and isinstance(output.command, Permit):
-                    assert output.command.max_power_w <= self.ceilings[seat.terminal]
+            held = self.bench.plant.terminals[seat.terminal].permit
+            if held is None or not seat.alive:
+                continue
+            assert held.max_power_w <= self._ceiling(seat)
+            assert seat.machine.phase in (Phase.RISING, Phase.DELIVERING) or seat.machine.step is Step.RAMP
 
     def _ceiling(self, seat: Seat) -> int:
-        return min(self.ceilings[seat.terminal], MAX_POWER_W)
+        return min(self.ceilings.get(seat.terminal, 0), self.limits[seat.terminal])
 
     def _feed(self, seat: Seat, event: Event) -> bool:
         """Whether the machine took it; a machine that is not ready for it must have refused without a change."""
