@@ -273,3 +273,10 @@ def require(message: object, holds: bool, field: str, sentence: str) -> None:
     """Raise TermsInvalid for a rule between fields that does not hold."""
     if not holds:
         raise TermsInvalid(type(message).__name__, field, sentence)
+
+
+def within(value: object, field: str, low: int, high: int) -> None:
+    """Raise TermsInvalid for a field that is no integer from `low` to `high`."""
+    held = getattr(value, field)
+    right = isinstance(held, int) and not isinstance(held, bool) and low <= held <= high
+    require(value, right, field, f"must be an integer from {low} to {high}")
