@@ -1,0 +1,322 @@
+"""The client's side of a delivery: it asks for the start, checks and receipts each Interval, and answers the Close.
+
+Each Interval is compared with the client's own register, interpolated to the Interval's end. While the provider is
+silent the client subscribes again and redials; the provider decides whether power flows on (the agreed silence rule).
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from market.delivery import account as accounts
+from market.delivery.account import Account, Disputed, Reckoned
+from market.delivery.agreement import Agreement
+from market.delivery.shared import Delivery, Effects
+from market.delivery.stages import (
+    CLOSE_WAIT_MS,
+    METERED,
+    PATH_OPEN,
+    POWERED,
+    SILENT_PERIODS,
+    STOPPED,
+    WATCHED,
+    WRITTEN,
+    Stage,
+    Timer,
+    said_by_peer,
+)
+from market.delivery.steps import (
+    ControlCounters,
+    Plugged,
+    Reading,
+    Redial,
+    Restart,
+    Resubscribe,
+)
+from market.errors import Reason
+from market.machine import LedgerFailed, LinkLost, LinkResumed, Received, Refused, Repeat, Table, Tell, nothing, rows
+from market.terms import Alive, Close, Closed, Confirm, Dispute, Interval, Ready, Start, Status, Void
+
+FRESH_START_MS = 10_000
+"""A Start must echo a Ready that is no older (protocol: Messages), or a delayed one could begin by surprise."""
+INTERPOLATION_WAIT_MS = 2_000
+"""How long an own reading beyond an Interval's end is awaited; then the newest counts (the clocks differ)."""
+GONE_MS = 120_000
+"""Without any sign of the provider for this long, or for `GONE_PERIODS`, the client ends it on its side."""
+GONE_PERIODS = 12
+"""Twice the silence after which it redials."""
+
+RUNNING = (*POWERED, *STOPPED, *WRITTEN)
+
+
+class ClientDelivery(Delivery):
+    """One delivery, seen by its client. Made with the Confirm, or with the Accept to say Ready in the same frame.
+
+    draw_nonce: gives 8 random bytes for each Ready. account and counters: what `account.replay` and the stored
+    counters say, after a restart (give Restart next).
+    """
+
+    def __init__(
+        self,
+        agreement: Agreement,
+        draw_nonce: Callable[[], bytes],
+        *,
+        now_ms: int,
+        account: Account | None = None,
+        counters: ControlCounters = ControlCounters(),  # noqa: B008  # frozen
+    ) -> None:
+        super().__init__(agreement, now_ms=now_ms, account=account, counters=counters)
+        self._draw_nonce = draw_nonce
+        self._nonce = b""
+        self._status_number = 0
+        self._silences = 0
+        self._receipted_digest = b""
+        self._their_close: Received[Close] | None = None
+        self._closed_digest = b""
+
+    # start
+
+    def _say_ready(self) -> Effects:
+        self._nonce = self._draw_nonce()
+        self._enter(Stage.STARTING)
+        self._wake(Timer.START, self._now + FRESH_START_MS)
+        return (self._tell(Ready, nonce=self._nonce),)
+
+    def _plugged(self, _: Plugged) -> Effects:
+        return self._say_ready()
+
+    def _confirmed(self, event: Received[Confirm]) -> Effects:
+        self._peer_digest = event.digest
+        return ()
+
+    def _start(self, event: Received[Start]) -> Effects:
+        if event.message.nonce != self._nonce:
+            return (Refused(event.message),)
+        self._enter(Stage.PREPARING)
+        self._heard_provider()
+        self._wake(Timer.STATUS, self._now)
+        return self._begin_path()
+
+    def _prepared(self) -> Effects:
+        return self._answer_interval()
+
+    def _deliver(self) -> Effects:
+        self._enter(Stage.DELIVERING)
+        self._allowed_w = -1
+        self._heard_provider()
+        return self._allow()
+
+    def _allow(self) -> Effects:
+        return self._allow_power(self._ceiling_w)
+
+    # metering
+
+    def _read(self, event: Reading) -> Effects:
+        if self._falls(event):
+            return self._stop(Reason.REGISTER_ROLLBACK, tell=True) if self._state in POWERED else ()
+        self._registers.add(event)
+        return self._answer_interval()
+
+    def _interval(self, event: Received[Interval]) -> Effects:
+        account, interval = self._account, event.message
+        if event.digest in (self._receipted_digest, account.open_digest) or interval.number < account.receipts:
+            return (Repeat(event.digest),) if event.digest == self._receipted_digest else ()
+        fault = accounts.interval_fault(account, interval)
+        if fault is Reason.OUT_OF_STEP or (fault is not None and self._state not in POWERED):
+            return (Refused(interval, fault),)
+        if fault is not None:
+            return (Refused(interval, fault), *self._stop(fault, tell=True))
+        self._heard_provider()
+        self._peer_digest = event.digest
+        self._account = accounts.opened(account, interval, event.digest)
+        return self._answer_interval()
+
+    def _answer_interval(self, *, at_once: bool = False) -> Effects:
+        """The Receipt of the open Interval, as soon as our own register at its end is known."""
+        interval = self._account.open
+        if interval is None or self._state not in METERED:
+            return ()
+        if not at_once and not self._registers.covers(interval.end_at_ms):
+            if Timer.WAIT not in self._timers:
+                self._wake(Timer.WAIT, self._now + INTERPOLATION_WAIT_MS)
+            return ()
+        self._timers.pop(Timer.WAIT, None)
+        register_wh = self._registers.at(interval.end_at_ms)
+        return () if register_wh is None else self._write_receipt(max(register_wh, self._account.client_wh))
+
+    def _answer_overdue(self) -> Effects:
+        return self._answer_interval(at_once=True)
+
+    def _write_receipt(self, register_wh: int) -> Effects:
+        account = self._account
+        reckoned = accounts.reckon(account, register_wh)
+        if isinstance(reckoned, Disputed):
+            return self._dispute(reckoned)
+        return self._receipt(account, reckoned, register_wh)
+
+    def _receipt(self, account: Account, reckoned: Reckoned, register_wh: int) -> Effects:
+        receipt = accounts.receipt_for(account, reckoned, self._agreement.peer, register_wh)
+        after = accounts.receipted(account, receipt)
+        if isinstance(after, Disputed):
+            return self._dispute(after)
+        self._account, self._receipted_digest = after, account.open_digest
+        written = (self._append(receipt),)
+        return (*written, *self._deliver()) if self._state is Stage.OPENING else written
+
+    def _dispute(self, found: Disputed) -> Effects:
+        dispute = accounts.dispute_for(self._account, found, self._agreement.peer)
+        self._account = accounts.disputed(self._account, dispute) or self._account
+        written = self._append(dispute)
+        first = self._stop(Reason.METER_DISAGREEMENT, tell=True) if self._state in POWERED else ()
+        return (*first, written)
+
+    def _peer_disputes(self, event: Received[Dispute]) -> Effects:
+        if event.message.number >= self._account.receipts:
+            return () if self._account.disputed else (Refused(event.message),)
+        after = accounts.disputed(self._account, event.message)
+        if after is None:
+            return () if self._account.disputed else (Refused(event.message),)
+        self._peer_digest = event.digest
+        self._account = after
+        return self._stop(Reason.METER_DISAGREEMENT, tell=False) if self._state in POWERED else ()
+
+    def _unwritten(self, _: LedgerFailed) -> Effects:
+        """A Receipt that was not written does not count, and was sent to nobody."""
+        if self._account.before is not None and self._account.open is None:
+            self._account, self._receipted_digest = self._account.before, b""
+        return self._stop(Reason.LEDGER_FAULT, tell=True) if self._state in POWERED else ()
+
+    # end
+
+    def _path_is_off(self) -> Effects:
+        self._enter(Stage.SETTLING)
+        self._wake(Timer.CLOSE, self._now + CLOSE_WAIT_MS)
+        held, self._their_close = self._their_close, None
+        return () if held is None else self._answer_close(held)
+
+    def _void_late(self, event: Received[Void]) -> Effects:
+        """The provider's Void crossed our opening Receipt: it never saw that, so it never delivered."""
+        if self._account.receipts > 1:
+            return (Refused(event.message),)
+        self._account = Account(self._offer)
+        return self._peer_voids(event)
+
+    def _closes_running(self, event: Received[Close]) -> Effects:
+        self._their_close = event
+        return self._stop(said_by_peer(event.message.reason), tell=False)
+
+    def _closes_stopping(self, event: Received[Close]) -> Effects:
+        self._their_close = event
+        return ()
+
+    def _answer_close(self, event: Received[Close]) -> Effects:
+        if self._account.open is not None:
+            answered = self._answer_interval(at_once=True)
+            if answered:
+                return answered  # it supersedes this Close: the provider closes anew
+        if self._account.matches(event.message):
+            return self._write_closed(event)
+        if event.message.receipts == self._account.receipts - 1 and self._receipted_digest:
+            return (Repeat(self._receipted_digest),)
+        return (Refused(event.message),)
+
+    def _write_closed(self, event: Received[Close]) -> Effects:
+        account = self._account
+        self._reason = self._reason or said_by_peer(event.message.reason)
+        self._closed_digest = self._peer_digest = event.digest
+        closed = Closed(
+            peer=self._agreement.peer,
+            at_ms=0,
+            receipts=account.receipts,
+            agreed_wh=account.agreed_wh,
+            amounts_micro=account.amounts_micro,
+        )
+        return (self._append(closed), *self._finish(Stage.FINISHED))
+
+    def _closes_again(self, event: Received[Close]) -> Effects:
+        return (Repeat(event.digest),) if event.digest == self._closed_digest else ()
+
+    def _closed(self, event: Received[Closed]) -> Effects:
+        if not self._account.matches(event.message):
+            return (Refused(event.message),)
+        return self._finish(Stage.FINISHED)
+
+    def _unclosed(self) -> Effects:
+        """The provider has not closed in time: we do, and its own Close stands should it come."""
+        return self._give_up() if self._state is Stage.CLOSING else self._close()
+
+    def _restart(self, event: Restart) -> Effects:
+        if self._account.receipts == 0:
+            return self._void(event.reason)
+        self._reason = event.reason
+        if event.closed:
+            return self._give_up()
+        return (*self._path_is_off(), *self._tell_stop(), *self._answer_interval())
+
+    # signs of life
+
+    def _heard_provider(self) -> None:
+        self._silences = 0
+        periods = self._offer.status_period_ms
+        self._wake(Timer.SILENCE, self._now + SILENT_PERIODS * periods)
+        self._wake(Timer.GONE, self._now + max(GONE_MS, GONE_PERIODS * periods))
+
+    def _status(self, event: Received[Status]) -> Effects:
+        if event.message.number > self._status_number:
+            self._status_number = event.message.number
+            self._heard_provider()
+        return ()
+
+    def _say_alive(self) -> Effects:
+        self._wake(Timer.STATUS, self._now + self._offer.status_period_ms)
+        newest, opening_wh = self._registers.newest, self._account.opening_wh
+        received_wh = 0 if newest is None or self._account.first is None else newest.register_wh - opening_wh
+        return (Tell(Alive(self._status_number, max(0, received_wh))),)
+
+    def _silent(self) -> Effects:
+        self._silences += 1
+        self._wake(Timer.SILENCE, self._now + SILENT_PERIODS * self._offer.status_period_ms)
+        return (Resubscribe(),) if self._silences == 1 else (Redial(),)
+
+    def _gone(self) -> Effects:
+        return self._stop(Reason.SILENCE, tell=True)
+
+    def _lost(self, _: LinkLost) -> Effects:
+        return (Redial(),) if self._state in (*WATCHED, Stage.STARTING, *WRITTEN) else ()
+
+    def _resumed(self, _: LinkResumed) -> Effects:
+        if self._state in WATCHED:
+            self._silences = 0
+            self._wake(Timer.SILENCE, self._now + SILENT_PERIODS * self._offer.status_period_ms)
+        return self._retell()
+
+    ALWAYS: ClassVar = {**Delivery.ALWAYS, LinkLost: _lost, LinkResumed: _resumed}
+    TIMEOUTS: ClassVar = {
+        **Delivery.COMMON_TIMEOUTS,
+        Timer.START: _say_ready,
+        Timer.WAIT: _answer_overdue,
+        Timer.STATUS: _say_alive,
+        Timer.SILENCE: _silent,
+        Timer.GONE: _gone,
+        Timer.CLOSE: _unclosed,
+    }
+    STEPS: ClassVar[Table] = {
+        **Delivery.COMMON_STEPS,
+        (Stage.AGREED, Restart): _restart,
+        (Stage.AGREED, Plugged): _plugged,
+        **rows((Stage.AGREED, Stage.STARTING), {Confirm: _confirmed}),
+        (Stage.STARTING, Start): _start,
+        **rows(PATH_OPEN, {Start: nothing, Confirm: nothing}),
+        **rows((Stage.STARTING, Stage.PREPARING, *METERED), {Interval: _interval}),
+        **rows(METERED, {Reading: _read}),
+        **rows(RUNNING, {Dispute: _peer_disputes, Void: _void_late}),
+        **rows(POWERED, {Close: _closes_running, LedgerFailed: _unwritten}),
+        (Stage.STOPPING, Close): _closes_stopping,
+        (Stage.STOPPING, LedgerFailed): _unwritten,
+        **rows((Stage.SETTLING, *WRITTEN), {Close: _answer_close}),
+        (Stage.FINISHED, Close): _closes_again,
+        **rows((Stage.VOIDING, Stage.FINISHED), {Interval: nothing}),
+        **rows(WRITTEN, {Closed: _closed}),
+        (Stage.FINISHED, Closed): nothing,
+        **rows(WATCHED, {Status: _status}),
+        **rows((*WRITTEN, Stage.VOIDING, Stage.FINISHED), {Status: nothing}),
+    }
