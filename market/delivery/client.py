@@ -10,7 +10,8 @@ from typing import ClassVar
 from market.delivery import account as accounts
 from market.delivery.account import Account, Disputed, Reckoned
 from market.delivery.agreement import Agreement
-from market.delivery.shared import Delivery, Effects
+from market.delivery.control import Effects
+from market.delivery.shared import Delivery
 from market.delivery.stages import (
     CLOSE_WAIT_MS,
     METERED,

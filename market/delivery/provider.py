@@ -12,9 +12,10 @@ from typing import ClassVar
 from market.delivery import account as accounts
 from market.delivery.account import Account, Disputed
 from market.delivery.agreement import Agreement
+from market.delivery.control import Effects
 from market.delivery.intervals import Mark, is_due, tariff_marks
 from market.delivery.power import allowed_power_w, safe_for_ms
-from market.delivery.shared import Delivery, Effects
+from market.delivery.shared import Delivery
 from market.delivery.stages import (
     METERED,
     POWERED,

@@ -1,29 +1,21 @@
-"""What both sides of a delivery do alike: control numbers, limits, pause, stop, void, and the power path.
+"""What both sides of a delivery do alike: limits, pause, stop, void, and the power path.
 
-Two rules hold everywhere. Power goes off first and the entry is written after it; a failed append is itself a Stop.
-And a peer's control only tightens: its limit never raises, its Stop latches, numbers at or below the newest are
-stale (but a Stop is a Stop, however late).
+Power goes off first and the entry is written after it; a failed append is itself a Stop.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from market.delivery.account import Account
-from market.delivery.agreement import Agreement
-from market.delivery.registers import Registers
+from market.delivery.control import Controlled, Effects
 from market.delivery.stages import (
     BEFORE_POWER,
     CLOSE_WAIT_MS,
-    METERED,
-    MIN_STOP_REPEAT_MS,
     PATH_OFF_MS,
     PATH_OPEN,
     POWERED,
     STOPPED,
-    WATCHED,
     WRITTEN,
     Stage,
     Timer,
@@ -32,9 +24,7 @@ from market.delivery.stages import (
 from market.delivery.steps import (
     AllowPower,
     BeginPath,
-    ControlCounters,
     CutPower,
-    DeliveryEffect,
     Finished,
     OwnerLimit,
     OwnerPause,
@@ -43,107 +33,21 @@ from market.delivery.steps import (
     PathEnded,
     PathPrepared,
     PlugHeard,
-    Reading,
     SuspendPath,
 )
 from market.errors import Reason
 from market.machine import (
-    Append,
     LedgerFailed,
-    LinkLost,
-    LinkResumed,
-    Machine,
     Received,
-    Recorded,
-    Refused,
-    Step,
     Table,
-    Tell,
     nothing,
     rows,
 )
-from market.terms import Close, EntryBody, Pause, Plug, PowerLimit, Ready, Start, Stop, Void
-from market.units import MAX_POWER_W
-
-Effects = Sequence[DeliveryEffect]
-C = TypeVar("C", Ready, Start, Plug, Pause, PowerLimit, Stop)
+from market.terms import Close, Pause, Plug, PowerLimit, Stop, Void
 
 
-class Delivery(Machine[Stage, DeliveryEffect]):
+class Delivery(Controlled):
     """One side of one delivery, from Confirm to Closed. See `provider` and `client`."""
-
-    def __init__(
-        self,
-        agreement: Agreement,
-        *,
-        now_ms: int,
-        account: Account | None = None,
-        counters: ControlCounters = ControlCounters(),  # noqa: B008  # frozen
-    ) -> None:
-        super().__init__(Stage.AGREED, now_ms)
-        self._agreement = agreement
-        self._offer = agreement.offer
-        self._account = account or Account(agreement.offer)
-        self._sent, self._heard = counters.sent, counters.heard
-        self._peer_digest = agreement.answers
-        self._registers = Registers()
-        self._own_limit_w = self._peer_limit_w = MAX_POWER_W
-        self._allowed_w = -1
-        self._own_paused = self._peer_paused = False
-        self._path_off = True
-        self._reason: Reason | None = None
-        self._wake(Timer.START_BY, agreement.start_by_ms)
-
-    @property
-    def counters(self) -> ControlCounters:
-        """To be kept for a restart."""
-        return ControlCounters(self._sent, self._heard)
-
-    @property
-    def account(self) -> Account:
-        """What the delivery has come to so far."""
-        return self._account
-
-    @property
-    def reason(self) -> Reason | None:
-        """Why it ends, once it does."""
-        return self._reason
-
-    def handle(self, event: object, now_ms: int) -> tuple[DeliveryEffect, ...]:
-        """One step; see `Machine.handle`. A stale control message is passed over."""
-        seq = getattr(event.message, "seq", None) if isinstance(event, Received) else None
-        if seq is None or not isinstance(event, Received):
-            return super().handle(event, now_ms)
-        if seq <= self._heard and not isinstance(event.message, Stop):
-            return ()
-        effects = super().handle(event, now_ms)
-        if not any(isinstance(each, Refused) for each in effects):
-            self._heard = max(self._heard, seq)
-        return effects
-
-    # saying and writing
-
-    def _tell(self, kind: type[C], **values: Any) -> Tell:
-        self._sent += 1
-        return Tell(kind(seq=self._sent, **values))
-
-    def _append(self, message: EntryBody) -> Append:
-        return Append(message, self._peer_digest)
-
-    def _tell_stop(self) -> Effects:
-        reason = (self._reason or Reason.STOPPED_BY_OWNER).for_peer
-        self._wake(Timer.STOP, self._now + max(MIN_STOP_REPEAT_MS, self._offer.status_period_ms))
-        return (self._tell(Stop, reason=reason),)
-
-    def _retell(self) -> Effects:
-        """On a new link: what the peer may have missed and still has to keep to."""
-        if Timer.STOP in self._timers:
-            return self._tell_stop()
-        limited = self._own_limit_w < MAX_POWER_W
-        return (
-            *([self._tell(Pause, paused=True)] if self._own_paused else []),
-            *([self._tell(PowerLimit, power_max_w=self._own_limit_w)] if limited else []),
-        )
 
     # ends
 
@@ -328,48 +232,11 @@ class Delivery(Machine[Stage, DeliveryEffect]):
         self._allowed_w = power_w
         return (AllowPower(power_w),)
 
-    # always legal
-
-    def _recorded(self, event: Recorded) -> Effects:
-        if event.message == self._account.open:
-            self._account = replace(self._account, open_digest=event.digest)
-        return ()
-
-    def _falls(self, reading: Reading) -> bool:
-        newest = self._registers.newest
-        return newest is not None and reading.register_wh < newest.register_wh
-
-    def _keep_reading(self, event: Reading) -> Effects:
-        if not self._falls(event):
-            self._registers.add(event)
-        return ()
-
-    ALWAYS: ClassVar[Mapping[type, Step]] = {
-        Recorded: _recorded,
-        Reading: _keep_reading,
-        LinkLost: nothing,
-        LinkResumed: nothing,
-    }
-    RUNS_IN: ClassVar = {
-        Timer.START_BY: frozenset(BEFORE_POWER),
-        Timer.START: frozenset({Stage.STARTING}),
-        Timer.PAUSE: frozenset({Stage.PAUSED, Stage.RESUMING}),
-        Timer.EXPOSURE: frozenset({Stage.DELIVERING}),
-        Timer.SILENCE: frozenset(WATCHED),
-        Timer.GONE: frozenset(POWERED),
-        Timer.STATUS: frozenset(WATCHED),
-        Timer.PATH: frozenset({Stage.STOPPING, Stage.VOIDING}),
-        Timer.STOP: frozenset(STOPPED),
-        Timer.READING: frozenset({Stage.READING}),
-        Timer.GRACE: frozenset({Stage.SETTLING}),
-        Timer.WAIT: frozenset(METERED),
-        Timer.CLOSE: frozenset({Stage.SETTLING, Stage.CLOSING}),
-    }
     COMMON_TIMEOUTS: ClassVar[Mapping[Enum, Callable[[Any], Sequence[Any]]]] = {
         Timer.START_BY: _not_started,
         Timer.PAUSE: _pause_expired,
         Timer.PATH: _path_overdue,
-        Timer.STOP: _tell_stop,
+        Timer.STOP: Controlled._tell_stop,
     }
     COMMON_STEPS: ClassVar[Table] = {
         **rows(
