@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.contract.transport_contract import Peer, badge
 from transports.coap import CoapSettings, CoapTransport, Pace
 from transports.coap.packet import Code, Kind, Packet, decode, encode
-from transports.interface import Transport
+from transports.interface import Link, Transport
 
 QUICK = Pace(first_wait_ms=50, spread_permille=500, max_retransmit=5)
 """Loopback answers at once; what is lost there was meant to be."""
@@ -124,3 +124,14 @@ async def serving(settings: CoapSettings, *, announced: bool = True) -> AsyncIte
         if announced:
             transport.announce(badge())
         yield Node(transport, int(transport.address.rpartition(":")[2]), handler)
+
+
+@asynccontextmanager
+async def dialled(bench: LoopbackBench, stranger: Stranger) -> AsyncIterator[tuple[Link, int]]:
+    """A link to a stranger, and the port that its answers go to."""
+    async with serving(bench.settings("a")) as node:
+        yield await node.transport.dial(stranger.address), node.port
+
+
+def answer_to(request: Packet, payload: bytes = b"", code: Code = Code.CHANGED) -> Packet:
+    return Packet(Kind.ACKNOWLEDGEMENT, code, request.mid, request.token, payload)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -18,7 +20,7 @@ from transports.coap.server import LINK_FORMAT
 from transports.coap.settings import IPV4_GROUP, LOOPBACK_LEISURE_MS
 from transports.interface import Sighting
 
-WINDOW_MS = 200
+WINDOW_MS = 400
 SILENCE_MS = LOOPBACK_LEISURE_MS + 60
 
 
@@ -33,6 +35,37 @@ async def test_three_nodes_of_one_machine_see_each_other(bench: LoopbackBench) -
         others = {(bench.address(name), shown[other]) for other, name in enumerate("abc") if other != number}
         assert {(sighting.address, sighting.announcement) for sighting in sightings} == others
         assert len(sightings) == 2
+
+
+NODE = """
+import asyncio, sys
+from transports.coap import CoapSettings, CoapTransport
+from transports.interface import Announcement
+
+async def main():
+    transport = CoapTransport(CoapSettings(loopback=True, discovery_port=int(sys.argv[1])))
+    async with transport.serving(None):
+        transport.announce(Announcement(1, 1, b"other"))
+        print(transport.address, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.processes
+async def test_nodes_of_several_processes_are_all_seen(bench: LoopbackBench) -> None:
+    command = [sys.executable, "-c", NODE, str(bench.discovery_port)]
+    others = [
+        await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in "bc"
+    ]
+    async with serving(bench.settings("a")) as node:
+        addresses = {(await other.stdout.readline()).decode().strip() for other in others if other.stdout}
+        seen = {sighting.address for sighting in await look(node.transport, WINDOW_MS)}
+    for other in others:
+        await other.communicate(b"")  # ends its standard input, and so the node
+    assert seen == addresses
+    assert [other.returncode for other in others] == [0, 0]
 
 
 async def test_the_answer_names_the_nodes_own_port(bench: LoopbackBench) -> None:

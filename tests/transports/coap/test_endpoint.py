@@ -13,7 +13,7 @@ from transports.coap.endpoint import Endpoint, Fate
 from transports.coap.packet import Code, Kind, Packet, empty
 from transports.coap.settings import CoapSettings, Pace
 
-FAST = Pace(first_wait_ms=5, spread_permille=0, max_retransmit=3)
+FAST = Pace(first_wait_ms=20, spread_permille=0, max_retransmit=3)
 
 
 @dataclass
@@ -58,7 +58,7 @@ def opened(recorder: Recorder) -> tuple[Endpoint, int]:
 async def test_a_message_is_repeated_with_doubled_waits_until_it_is_given_up(recorder: Recorder) -> None:
     endpoint, _ = opened(recorder)
     peer = Peer("127.0.0.1", 9)
-    assert endpoint.waits_s(peer) == [0.040, 0.020, 0.010, 0.005]
+    assert endpoint.waits_s(peer) == [0.160, 0.080, 0.040, 0.020]
     with Stranger() as stranger:
         endpoint.confirm(post(1), parse_address(stranger.address), recorder.fate())
         repeats = [await stranger.receive() for _ in range(4)]

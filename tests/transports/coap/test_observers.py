@@ -17,7 +17,7 @@ from transports.interface import MAX_FRAME_BYTES, Pusher
 
 @pytest.fixture
 async def node(bench: LoopbackBench) -> AsyncIterator[Node]:
-    hurried = replace(bench.settings("b"), pace=Pace(first_wait_ms=20, spread_permille=0, max_retransmit=2))
+    hurried = replace(bench.settings("b"), pace=Pace(first_wait_ms=100, spread_permille=0, max_retransmit=1))
     async with serving(hurried) as node:
         yield node
 
@@ -62,9 +62,8 @@ async def test_a_repetition_carries_the_newest_state(node: Node) -> None:
     with Stranger() as stranger:
         pusher = await subscribed(node, stranger)
         pusher.push(b"older", confirmed=True)
-        assert (await stranger.hears()).payload == b"older"
         pusher.push(b"newer", confirmed=True)
-        assert (await stranger.hears()).payload == b"newer"
+        assert [(await stranger.hears()).payload for _ in range(2)] == [b"older", b"newer"]
 
 
 async def test_a_dialer_that_acknowledges_nothing_has_left(node: Node) -> None:
@@ -72,7 +71,7 @@ async def test_a_dialer_that_acknowledges_nothing_has_left(node: Node) -> None:
         pusher = await subscribed(node, stranger)
         pusher.push(b"anybody?", confirmed=True)
         await until(lambda: pusher.closed, 2_000)
-        for _ in range(3):
+        for _ in range(2):
             assert (await stranger.hears()).payload == b"anybody?"
         pusher.push(b"nobody", confirmed=False)
         assert await stranger.hears_nothing(30)

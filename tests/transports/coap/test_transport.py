@@ -14,7 +14,7 @@ from transports.errors import LocalTransportError
 
 class TestCoapTransport(TransportContract):
     silence_ms = 300
-    window_ms = 250
+    window_ms = 400
 
     @pytest.fixture
     def bench(self) -> Bench:
