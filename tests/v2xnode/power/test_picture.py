@@ -1,0 +1,48 @@
+import pytest
+
+from v2xnode.devices.interface import Direction, Profile, Side
+from v2xnode.power.errors import PatternMissing
+from v2xnode.power.events import Begin, PathLimits, PlugReport, PlugStep
+from v2xnode.power.picture import FOLLOW_MS, Picture
+
+
+def picture(side: Side = Side.PROVIDER) -> Picture:
+    own, peer = PathLimits(1, 2, 1, 7_000), PathLimits(1, 2, 1, 5_000)
+    return Picture(Begin(profile=Profile.DC_CONVERTER, side=side, own=own, peer=peer, permit_ms=900))
+
+
+def test_the_ceiling_is_the_least_of_all_that_was_ever_said() -> None:
+    see = picture()
+    assert see.ceiling_w == 0
+    see.allowed_w = 6_000
+    assert see.ceiling_w == 5_000
+    see.limit_w = 1_200
+    assert see.ceiling_w == 1_200
+    see.wanted_w = 9_000
+    assert see.target_w == 1_200
+    permit = see.permit()
+    assert (permit.max_power_w, permit.direction, permit.valid_ms) == (1_200, Direction.OUT, 900)
+
+
+def test_the_power_before_may_flow_until_the_device_has_followed() -> None:
+    see = picture()
+    see.asked_before_w, see.asked_w, see.lowered_at_ms, see.now_ms = 3_000, 500, 10_000, 10_000 + FOLLOW_MS
+    assert see.bound_w == 3_000
+    see.now_ms += 1
+    assert see.bound_w == 500
+
+
+def test_what_the_peer_said_in_another_round_does_not_count() -> None:
+    see = picture()
+    see.peer = PlugReport(2, PlugStep.VERIFIED, 7, 0)
+    assert see.peer_step is None
+    assert see.peer_pattern is None
+    see.round = 2
+    assert see.peer_step is PlugStep.VERIFIED
+    assert see.peer_pattern == 7
+
+
+@pytest.mark.parametrize(("side", "pattern"), [(Side.PROVIDER, None), (Side.CLIENT, 5)])
+def test_only_the_master_brings_a_pattern(side: Side, pattern: int | None) -> None:
+    with pytest.raises(PatternMissing):
+        picture(side).take_pattern(pattern)
