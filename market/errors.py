@@ -5,6 +5,7 @@ that a refusal gives away neither the state of charge nor the owner's plans.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
@@ -239,7 +240,8 @@ class Refusal:
         """For the owner: the reason, and the value that would pass."""
         if self.would_pass is None:
             return self.reason.sentence
-        return f"{self.reason.sentence} {describe(self.would_pass)} would pass."
+        passing = describe(self.would_pass)
+        return f"{self.reason.sentence} {passing[0].upper()}{passing[1:]} would pass."
 
 
 def describe(would_pass: WouldPass) -> str:
@@ -257,4 +259,8 @@ def describe(would_pass: WouldPass) -> str:
         case Quantity.RESERVE_PERMILLE:
             return f"a reserve of {value // 10}.{value % 10} %"
         case Quantity.START_AT_MS:
-            return f"a start at {value} ms UTC"
+            return (
+                f"a start at {datetime.fromtimestamp(value // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+                if value
+                else "a start now"
+            )

@@ -21,6 +21,7 @@ from market.units import (
     MS_PER_MINUTE,
     WH_PER_KWH,
     energy_at_power_wh,
+    rounded_up,
 )
 
 MINUTES_PER_DAY = 1440
@@ -116,7 +117,7 @@ class Costs:
     def tariff(self) -> FixedTariff:
         """The price that covers them, rounded up. Raises TermsInvalid where that is beyond any price."""
         cost = self.refill_micro_per_kwh + self.wear_micro_per_kwh
-        return FixedTariff(_up(cost * (PERMYRIAD + self.margin_permyriad), PERMYRIAD))
+        return FixedTariff(rounded_up(cost * (PERMYRIAD + self.margin_permyriad), PERMYRIAD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def quote(tariff: Tariff, start_at_ms: int, window_ms: int, clock_trusted: bool)
 
 def _changes(tariff: TimeOfUseTariff, start_at_ms: int, window_ms: int) -> list[int]:
     """The UTC minutes of the window, in order, at which the price may change; the first is the window's own."""
-    start, end = start_at_ms // MS_PER_MINUTE, _up(start_at_ms + window_ms, MS_PER_MINUTE)
+    start, end = start_at_ms // MS_PER_MINUTE, rounded_up(start_at_ms + window_ms, MS_PER_MINUTE)
     day, last = (_moment(at * MS_PER_MINUTE).astimezone(tariff.zone).date() for at in (start, end))
     changes = {start}
     while day <= last:
@@ -193,7 +194,7 @@ def _minute(moment: datetime) -> int:
 
 def gross_price_micro_per_kwh(price_micro_per_kwh: int, tax_permyriad: int) -> int:
     """A price with its tax, rounded up: what a client's highest price is compared with."""
-    return _up(price_micro_per_kwh * (PERMYRIAD + tax_permyriad), PERMYRIAD)
+    return rounded_up(price_micro_per_kwh * (PERMYRIAD + tax_permyriad), PERMYRIAD)
 
 
 def net_price_micro_per_kwh(gross_micro_per_kwh: int, tax_permyriad: int) -> int:
@@ -229,6 +230,16 @@ def cost_micro(offer: Offer, energy_wh: int, start_at_ms: int) -> int:
     return total(amounts(offer, forecast(offer, energy_wh, start_at_ms)))
 
 
+def highest_cost_micro(offer: Offer, energy_wh: int) -> int:
+    """What `energy_wh` can cost at most, whenever it is delivered: a time-of-use price counts at its highest."""
+    tally = add(offer, open_tally(offer, 0), 0, energy_wh)
+    if offer.price_kind is PriceKind.TIME_OF_USE:
+        prices = [step.price_micro_per_kwh for step in offer.price_steps]
+        dearest = prices.index(max(prices))
+        tally = Tally(tuple(energy_wh if line == dearest else 0 for line in range(len(prices))), energy_wh, 0)
+    return total(amounts(offer, tally))
+
+
 def average_price_micro_per_kwh(offer: Offer, energy_wh: int, start_at_ms: int) -> Fraction:
     """Cost per kWh at the delivery point, fees and tax included, exact. Raises TermsInvalid for no energy."""
     if energy_wh < 1:
@@ -240,11 +251,7 @@ def duration_ms(energy_wh: int, power_w: int) -> int:
     """How long this energy takes at this power, rounded up. power_w: 1 or more."""
     if not 1 <= power_w <= MAX_POWER_W:
         raise TermsInvalid("Forecast", "power_w", f"must be 1 to {MAX_POWER_W}")
-    return _up(energy_wh * MS_PER_HOUR, power_w)
-
-
-def _up(dividend: int, divisor: int) -> int:
-    return -(dividend // -divisor)
+    return rounded_up(energy_wh * MS_PER_HOUR, power_w)
 
 
 def merged(steps: Sequence[PriceStep]) -> tuple[PriceStep, ...]:

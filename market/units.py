@@ -67,3 +67,8 @@ def energy_cost_micro(energy_wh: int, price_micro_per_kwh: int) -> int:
 def energy_at_power_wh(power_w: int, duration_ms: int) -> int:
     """Whole Wh that `power_w` gives in `duration_ms`, rounded down."""
     return power_w * duration_ms // MS_PER_HOUR
+
+
+def rounded_up(dividend: int, divisor: int) -> int:
+    """A quotient, rounded up."""
+    return -(dividend // -divisor)
