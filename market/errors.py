@@ -264,3 +264,7 @@ def describe(would_pass: WouldPass) -> str:
                 if value
                 else "a start now"
             )
+
+
+def _moment(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M}"
