@@ -34,8 +34,20 @@ from market.delivery.steps import (
     Resubscribe,
 )
 from market.errors import Reason
-from market.machine import LedgerFailed, LinkLost, LinkResumed, Received, Refused, Repeat, Table, Tell, nothing, rows
-from market.terms import Alive, Close, Closed, Confirm, Dispute, Interval, Ready, Start, Status, Void
+from market.machine import (
+    LedgerFailed,
+    LinkLost,
+    LinkResumed,
+    Received,
+    Recorded,
+    Refused,
+    Repeat,
+    Table,
+    Tell,
+    nothing,
+    rows,
+)
+from market.terms import Alive, Close, Closed, Confirm, Dispute, Interval, Ready, Receipt, Start, Status, Void
 
 FRESH_START_MS = 10_000
 """A Start must echo a Ready that is no older (protocol: Messages), or a delayed one could begin by surprise."""
@@ -160,8 +172,16 @@ class ClientDelivery(Delivery):
         if isinstance(after, Disputed):
             return self._dispute(after)
         self._account, self._receipted_digest = after, account.open_digest
-        written = (self._append(receipt),)
-        return (*written, *self._deliver()) if self._state is Stage.OPENING else written
+        return (self._append(receipt),)
+
+    def _receipt_recorded(self, event: Recorded) -> Effects:
+        """No power before the opening Receipt is durable."""
+        opened = self._state is Stage.OPENING and isinstance(event.message, Receipt)
+        return self._deliver() if opened else ()
+
+    def _opening_unwritten(self, event: LedgerFailed) -> Effects:
+        self._account = Account(self._offer)
+        return self._unwritten_start(event)
 
     def _dispute(self, found: Disputed) -> Effects:
         dispute = accounts.dispute_for(self._account, found, self._agreement.peer)
@@ -290,7 +310,12 @@ class ClientDelivery(Delivery):
             self._wake(Timer.SILENCE, self._now + SILENT_PERIODS * self._offer.status_period_ms)
         return self._retell()
 
-    ALWAYS: ClassVar = {**Delivery.ALWAYS, LinkLost: _lost, LinkResumed: _resumed}
+    ALWAYS: ClassVar = {
+        **Delivery.ALWAYS,
+        Recorded: _receipt_recorded,
+        LinkLost: _lost,
+        LinkResumed: _resumed,
+    }
     TIMEOUTS: ClassVar = {
         **Delivery.COMMON_TIMEOUTS,
         Timer.START: _say_ready,
@@ -306,6 +331,7 @@ class ClientDelivery(Delivery):
         (Stage.AGREED, Plugged): _plugged,
         **rows((Stage.AGREED, Stage.STARTING), {Confirm: _confirmed}),
         (Stage.STARTING, Start): _start,
+        (Stage.OPENING, LedgerFailed): _opening_unwritten,
         **rows(PATH_OPEN, {Start: nothing, Confirm: nothing}),
         **rows((Stage.STARTING, Stage.PREPARING, *METERED), {Interval: _interval}),
         **rows(METERED, {Reading: _read}),

@@ -15,13 +15,14 @@ from market.delivery.stages import (
     BEFORE_POWER,
     METERED,
     MIN_STOP_REPEAT_MS,
+    PATH_OPEN,
     POWERED,
     STOPPED,
     WATCHED,
     Stage,
     Timer,
 )
-from market.delivery.steps import ControlCounters, DeliveryEffect, Reading
+from market.delivery.steps import ControlCounters, DeliveryEffect, OwnPlug, Reading
 from market.errors import Reason
 from market.machine import Append, LinkLost, LinkResumed, Machine, Received, Recorded, Refused, Step, Tell, nothing
 from market.terms import EntryBody, Pause, Plug, PowerLimit, Ready, Start, Stop
@@ -53,6 +54,7 @@ class Controlled(Machine[Stage, DeliveryEffect]):
         self._allowed_w = -1
         self._own_paused = self._peer_paused = False
         self._path_off = True
+        self._plug: OwnPlug | None = None
         self._reason: Reason | None = None
         self._wake(Timer.START_BY, agreement.start_by_ms)
 
@@ -97,12 +99,20 @@ class Controlled(Machine[Stage, DeliveryEffect]):
         self._wake(Timer.STOP, self._now + max(MIN_STOP_REPEAT_MS, self._offer.status_period_ms))
         return (self._tell(Stop, reason=reason),)
 
+    def _tell_plug(self) -> Effects:
+        plug = self._plug
+        if plug is None or self._state not in PATH_OPEN:
+            return ()
+        told = {"round": plug.round, "step": plug.step, "pattern": plug.pattern, "voltage_mv": plug.voltage_mv}
+        return (self._tell(Plug, **told),)
+
     def _retell(self) -> Effects:
         """On a new link: what the peer may have missed and still has to keep to."""
         if Timer.STOP in self._timers:
             return self._tell_stop()
         limited = self._own_limit_w < MAX_POWER_W
         return (
+            *self._tell_plug(),
             *([self._tell(Pause, paused=True)] if self._own_paused else []),
             *([self._tell(PowerLimit, power_max_w=self._own_limit_w)] if limited else []),
         )

@@ -35,7 +35,7 @@ class PathEnded:
 
 @dataclass(frozen=True, slots=True)
 class OwnPlug:
-    """What the interlock has to say about the plug, as in `market.terms.Plug`; the machine numbers it."""
+    """What the interlock has to say about the plug, in the words of the Plug message; the machine numbers it."""
 
     round: int
     step: PlugStep
