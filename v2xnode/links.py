@@ -73,14 +73,30 @@ Serve = Callable[[AcceptedLink, int, RawItems], Awaitable[Sequence[Item]]]
 
 
 @dataclass(slots=True)
+class Traffic:
+    """What one link carried since it was dialled: exchanges, and the bytes of their frames both ways."""
+
+    round_trips: int = 0
+    frame_bytes: int = 0
+
+    async def request(self, raw: Link, frame: bytes, timeout_ms: int) -> bytes:
+        """One exchange, counted. Raises LinkLost."""
+        answer = await raw.request(frame, timeout_ms=timeout_ms)
+        self.round_trips += 1
+        self.frame_bytes += len(frame) + len(answer)
+        return answer
+
+
+@dataclass(slots=True)
 class DialledLink(PeerLink):
     """A link that we dialled: the raw link beneath, and where it leads."""
 
     raw: Link
+    traffic: Traffic
 
     async def ask(self, tag: int, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
         """Send one frame and return the items of its answer. Raises LinkLost and FrameInvalid."""
-        answer = await self.raw.request(self.session.seal(pack(tag, items)), timeout_ms=timeout_ms)
+        answer = await self.traffic.request(self.raw, self.session.seal(pack(tag, items)), timeout_ms)
         return self._open(answer)
 
     @asynccontextmanager
@@ -167,10 +183,11 @@ class Links:
         except TransportError as problem:
             raise Unreachable(f"{address} can't be reached over {bearer}: {problem}") from None
         try:
-            opened = await self._shake(raw, remote, opening)
+            traffic = Traffic()
+            opened = await self._shake(raw, traffic, remote, opening)
             items = unpack(opened.payload)[1]
             hello, rest = read_hello(items, opened.session, self._identity.public)
-            return DialledLink(bearer, opened.session, hello, raw), rest
+            return DialledLink(bearer, opened.session, hello, raw, traffic), rest
         except LinkLost as problem:
             await raw.aclose()
             raise Unreachable(f"{address} does not answer over {bearer}: {problem}") from None
@@ -182,15 +199,19 @@ class Links:
             raise
 
     async def _shake(
-        self, raw: Link, remote: bytes | None, opening: Callable[[bytes], tuple[int, Sequence[Item]]]
+        self,
+        raw: Link,
+        traffic: Traffic,
+        remote: bytes | None,
+        opening: Callable[[bytes], tuple[int, Sequence[Item]]],
     ) -> Opened:
         dialer = Dialer(self._identity.seed, remote=remote)
         if remote is not None:
             frame = dialer.first(await self._greeting(remote, opening))
         else:
-            named = dialer.receive(await raw.request(dialer.first(), timeout_ms=REQUEST_TIMEOUT_MS))
+            named = dialer.receive(await traffic.request(raw, dialer.first(), REQUEST_TIMEOUT_MS))
             frame = dialer.introduce(await self._greeting(named.peer, opening))
-        answer = dialer.receive(await raw.request(frame, timeout_ms=REQUEST_TIMEOUT_MS))
+        answer = dialer.receive(await traffic.request(raw, frame, REQUEST_TIMEOUT_MS))
         if not isinstance(answer, Opened):
             raise PeerError("The handshake did not end.")
         return answer

@@ -22,13 +22,14 @@ from v2xnode.power.events import (
     Fault,
     Milestone,
     Output,
+    Phase,
     PlugReport,
     Reached,
     Sensed,
     Stop,
     TellPlug,
 )
-from v2xnode.power.interlock import Interlock, Phase
+from v2xnode.power.interlock import Interlock
 
 LOOK_MS = 200
 """World time between two looks: a fifteenth of a permit's life, so that one lost look costs nothing."""
@@ -124,7 +125,11 @@ class PowerPath:
         return await self._devices.meter.read()
 
     async def feed(self, event: Event) -> None:
-        """One event to the interlock, and its commands to the charger."""
+        """One event to the interlock, and its commands to the charger; done to the end even if the caller is
+        cancelled, since a half-sent command leaves a device in a state that nobody knows."""
+        await asyncio.shield(self._feed(event))
+
+    async def _feed(self, event: Event) -> None:
         async with self._busy:
             await self._do(self._interlock.handle(event, self._clock.monotonic_ms()))
 
@@ -138,7 +143,7 @@ class PowerPath:
         try:
             await self.feed(begin)
             while not self.ended:
-                await self._look()
+                await asyncio.shield(self._look())
                 await self._clock.sleep_ms(LOOK_MS)
         except DeviceError as problem:
             self._tell(PathFailed(problem.code, str(problem)))
@@ -148,7 +153,7 @@ class PowerPath:
             self._tell_off()
 
     async def _look(self) -> None:
-        await self.feed(Sensed(await self._devices.charger.sense()))
+        await self._feed(Sensed(await self._devices.charger.sense()))
         self._tell(Metered(await self._devices.meter.read()))
 
     async def _open(self) -> None:

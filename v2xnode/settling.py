@@ -149,6 +149,11 @@ class Trade:
         return closes[-1] if closes else None
 
     @property
+    def settled_at_ms(self) -> int:
+        """When it was settled, by the writer's clock; 0 where it was not."""
+        return self.settlement.at_ms if self.settlement else 0
+
+    @property
     def last_receipt(self) -> Receipt | None:
         receipts: list[Receipt] = self.of(Receipt)
         return receipts[-1] if receipts else None

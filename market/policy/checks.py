@@ -100,7 +100,7 @@ def _free_of(case: Case, window: Window) -> Window | Refusal:
     if free_ms != window.start_at_ms:
         return _other_start(Reason.CONNECTOR_BUSY, free_ms)
     later = [other.start_at_ms for other in taken if other.start_at_ms > window.start_at_ms]
-    return Window(window.start_at_ms, min(window.end_at_ms, *later))
+    return Window(window.start_at_ms, min((window.end_at_ms, *later)))
 
 
 def _other_start(reason: Reason, start_at_ms: int) -> Refusal:

@@ -95,9 +95,7 @@ def show_command(data: DataOption, as_json: JsonOption = False) -> None:
 @app.command("export")
 def export_command(
     data: DataOption,
-    form: Annotated[
-        Literal["jsonl"], typer.Option("--format", help="jsonl: entries and bodies.")
-    ] = "jsonl",
+    form: Annotated[Literal["jsonl"], typer.Option("--format", help="jsonl: entries and bodies.")] = "jsonl",
 ) -> None:
     """Write the whole ledger to stdout, so that a stranger can recompute it."""
 

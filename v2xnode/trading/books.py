@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ledger.entry import SignedEntry
 from ledger.errors import LedgerError, RemoteLedgerError
 from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.view import Lock, View
 from ledger.writer import Writer
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject
@@ -17,11 +18,17 @@ from v2xnode.errors import LocalError, PeerError
 
 T = TypeVar("T")
 
-Check = Callable[[View], Confirm | Reject]
-"""Decides an Accept inside the commit, so that the same Wh are never confirmed twice."""
 
-CONNECTOR = "connector:"
-ENERGY = "energy"
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to an Accept, and what a Confirm locks."""
+
+    answer: Confirm | Reject
+    locks: tuple[Lock, ...]
+
+
+Check = Callable[[View], Verdict]
+"""Decides an Accept inside the commit, so that the same Wh are never confirmed twice."""
 
 
 class LedgerRefused(LocalError):
@@ -80,18 +87,15 @@ class Books:
 
         return await self.run(work)
 
-    async def decide(
-        self, peer: bytes, request_id: bytes, accept: bytes, check: Check, energy_wh: int, connector: str, until_ms: int
-    ) -> Link:
+    async def decide(self, peer: bytes, request_id: bytes, accept: bytes, check: Check) -> Link:
         """Append Confirm with its locks, or Reject, answering an Accept that is held: one commit with the check."""
-        now_ms = self._clock.wall_ms()
+        stamp_ms = self._clock.wall_ms()
 
         def work(transaction: Transaction) -> Link:
-            answer = check(transaction)
-            if isinstance(answer, Confirm):
-                transaction.lock(request_id, ENERGY, energy_wh, now_ms, until_ms)
-                transaction.lock(request_id, CONNECTOR + connector, 1, now_ms, until_ms)
-            return _append(transaction, peer, request_id, stamped(answer, now_ms), accept)
+            verdict = check(transaction)
+            for lock in verdict.locks:
+                transaction.lock(lock.request_id, lock.resource, lock.quantity, lock.from_ms, lock.until_ms)
+            return _append(transaction, peer, request_id, stamped(verdict.answer, stamp_ms), accept)
 
         return await self.run(work)
 

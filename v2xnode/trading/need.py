@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 
 from market.errors import Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
-from market.negotiation import Agreed, ClientEffect, ClientNegotiation, GaveUp, InSession, Rank, Withdrawal
-from market.terms import Accept, Confirm, Decline, Message, Offer, Reject, Request, Void
+from market.negotiation import Agreed, ClientEffect, ClientNegotiation, GaveUp, InSession, Withdrawal
+from market.ranking import Candidate, rank
+from market.ranking import Wish as RankingWish
+from market.terms import Accept, Confirm, Decline, Electrical, Offer, Reject, Request, Void
 from market.units import Service
 from transports.errors import TransportError
 from v2xnode.clock import Clock
 from v2xnode.discovery import Heard
 from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, read, session_tag, sign_letter
-from v2xnode.errors import NodeError, RefusedByLimit, Unreachable
+from v2xnode.errors import NodeError, PeerError, RefusedByLimit, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import DialledLink, Links, RawItems
@@ -95,7 +97,10 @@ class Need:
     books: Books
     clock: Clock
     events: EventLog
-    rank: Rank
+    electrical: Electrical
+    currency: str
+    only: str = ""
+    """Agree only with the provider whose id begins so."""
     _asked: dict[bytes, Asked] = field(default_factory=dict)
     _withdrawn: bool = False
 
@@ -136,6 +141,8 @@ class Need:
         try:
             link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer, opening)
             try:
+                if not link.peer.hex().startswith(self.only):
+                    raise PeerError(f"{short(link.peer)} is not the provider that was asked for.", code="other_peer")
                 self._hear_answer(link, *sent[0], items)
             except BaseException:
                 await link.aclose()
@@ -155,11 +162,11 @@ class Need:
 
     async def _negotiate(self) -> Agreement:
         requests = [asked.request for asked in self._asked.values()]
-        machine = ClientNegotiation(requests, self.rank, now_ms=self.clock.monotonic_ms())
+        machine = ClientNegotiation(requests, self._rank, now_ms=self.clock.monotonic_ms())
         todo: list[ClientEffect] = []
         for request_id, asked in self._asked.items():
             self._tell_answer(asked)
-            said = Received[Message](asked.answer.message, asked.answer.digest)
+            said = Received(asked.answer.message, asked.answer.digest)
             todo += self._feed(machine, InSession(request_id, said))
         while True:
             todo += await self._next(machine, idle=not todo)
@@ -173,6 +180,35 @@ class Need:
                     raise self._refusal([refusal for _, refusal in effect.refusals])
                 case InSession():
                     todo += await self._step(machine, effect)
+
+    def _rank(self, offers: Sequence[tuple[bytes, Offer]]) -> Sequence[bytes]:
+        """Best first by landed price; a provider can't choose the id that breaks a tie."""
+        by_offer = {self._asked[request_id].answer.digest: request_id for request_id, _ in offers}
+        candidates = [
+            Candidate(
+                id=self._asked[request_id].answer.digest,
+                offer=offer,
+                electrical=self._asked[request_id].link.hello.electrical,
+            )
+            for request_id, offer in offers
+        ]
+        now_ms = self.clock.wall_ms()
+        wish = RankingWish(
+            service=self.wish.service,
+            electrical=self.electrical,
+            energy_wh=self.wish.energy_wh,
+            energy_min_wh=self.wish.energy_min_wh,
+            power_min_w=self.wish.power_min_w,
+            price_max_micro_per_kwh=self.wish.price_max_micro_per_kwh,
+            currency=self.currency,
+            now_ms=now_ms,
+            end_at_ms=now_ms + self.wish.window_ms,
+        )
+        ranked = rank(candidates, wish)
+        for each in ranked:
+            if each.unfit is not None:
+                self.events.tell("offer_unfit", by_offer[each.candidate.id], sentence=each.unfit.value)
+        return [by_offer[each.candidate.id] for each in ranked if each.unfit is None]
 
     def _feed(self, machine: ClientNegotiation, event: object) -> Sequence[ClientEffect]:
         return machine.handle(event, self.clock.monotonic_ms())
@@ -251,7 +287,7 @@ class Need:
             if isinstance(said.message, Confirm | Reject | Void | Offer | Decline):
                 if isinstance(said, Letter):
                     asked.answer = said
-                heard = Received[Message](said.message, said.digest, answers)
+                heard = Received(said.message, said.digest, answers)
                 effects += self._feed(machine, InSession(asked.request_id, heard))
         return effects
 

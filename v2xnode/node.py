@@ -1,0 +1,291 @@
+"""The node: everything put together, and the methods that every door calls (CLI, API, coordinator).
+
+One TaskGroup owns all tasks. Leaving `open_node` stops in any state: power off first, then what can be settled in a
+few seconds, then the bearers, then the ledger.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ledger.directory import DirectoryLock
+from ledger.store import Ledger
+from ledger.transaction import Transaction
+from ledger.writer import Writer
+from market.errors import Reason, TermsInvalid
+from market.units import MAX_DURATION_MS, MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH, Service
+from transports.interface import IDENTIFIER_BYTES, Announcement, Sighting, Transport
+from transports.secure import Visibility
+from v2xnode.bearers import open_bearers
+from v2xnode.clock import Clock, real_clock
+from v2xnode.config import Config, load_config
+from v2xnode.control import Tell, serving_control
+from v2xnode.discovery import LOOK_MS, Discovery, Heard
+from v2xnode.errors import Unreachable, UsageError
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity, load_identity
+from v2xnode.links import Links
+from v2xnode.paths import Connectors, open_connectors
+from v2xnode.settling import describe, posting_rule, trade, trades
+from v2xnode.trading.books import Books
+from v2xnode.trading.desk import Desk
+from v2xnode.trading.need import Wish
+
+DATABASE_FILE = "node.db"
+SETTLE_S = 5.0
+"""Real seconds that a stopping node gives its deliveries to settle, after their power is off."""
+
+
+class Node:
+    """A running node. Made by `open_node`."""
+
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        clock: Clock,
+        events: EventLog,
+        books: Books,
+        transports: Mapping[str, Transport],
+        connectors: Connectors,
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._clock = clock
+        self.events = events
+        self._books = books
+        self._transports = transports
+        self._desk = Desk(config, identity, clock, events, books, connectors)
+        self._links = Links(
+            identity,
+            transports,
+            clock,
+            events,
+            make_hello=self._desk.hello,
+            serve=self._desk.serve,
+            known=self._desk.is_known,
+            visibility=Visibility(config.node.visibility.value),
+        )
+        self._discovery = Discovery(
+            identity,
+            transports,
+            clock,
+            events,
+            visibility=config.node.visibility,
+            provides=lambda: self._desk.provides,
+            resolving_keys=self._desk.resolving_keys,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._config.node.name
+
+    @property
+    def node_id(self) -> str:
+        return self._identity.node_id
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the bearers and trade until the context ends; then stop as the module says."""
+        async with self._links.serving(), asyncio.TaskGroup() as group:
+            await self._desk.open(group, self._links)
+            announcing = group.create_task(self._discovery.keep_announcing())
+            try:
+                yield
+            finally:
+                await self._desk.close(SETTLE_S)
+                announcing.cancel()
+
+    def link_ms(self) -> int:
+        """Real monotonic milliseconds: what sightings are dated by."""
+        return self._clock.link_ms()
+
+    # the methods that doors call
+
+    async def status(self) -> dict[str, Any]:
+        """Who this node is, what it does now, and what its bearers carried."""
+        return {
+            "node": self.node_id,
+            "name": self.name,
+            "at_ms": self._clock.wall_ms(),
+            "provides": [bit.name for bit in self._desk.provides],
+            "battery": await self._desk.battery(),
+            "deliveries": self._desk.deliveries(),
+            "bearers": {name: transport.counters() for name, transport in self._transports.items()},
+        }
+
+    async def discover(self, window_ms: int = LOOK_MS) -> list[Heard]:
+        """Look around on every bearer."""
+        return await self._discovery.look(window_ms)
+
+    async def request(self, wish: Wish, *, peer: str = "", address: str = "") -> dict[str, Any]:
+        """Find providers, agree with the best, receive, settle; the trade as our ledger has it.
+
+        peer: only the provider whose id begins so; address: only the one at `bearer:address`.
+        Raises Unreachable, RefusedByLimit, or what stopped the delivery.
+        """
+        providers = [_typed(address)] if address else await self._providers(wish.service)
+        request_id = await self._desk.buy(wish, providers, only=peer)
+        return await self.trade(request_id)
+
+    async def _providers(self, service: Service) -> list[Heard]:
+        found = [heard for heard in await self.discover() if heard.provides & service.bit]
+        if not found:
+            raise Unreachable(f"Nobody in reach offers {service.name}.", code="no_provider")
+        return found
+
+    async def trade(self, request_id: bytes) -> dict[str, Any]:
+        """One trade. Raises UsageError for an id that the ledger does not know."""
+
+        def look(transaction: Transaction) -> dict[str, Any] | None:
+            found = trade(transaction, request_id)
+            return None if found is None else {**found.as_json(), "sentence": describe(found)}
+
+        found = await self._books.run(look)
+        if found is None:
+            raise UsageError("No such trade is in this ledger.", code="unknown_trade")
+        return {**found, **self._desk.set_up(request_id)}
+
+    async def trades(self) -> list[dict[str, Any]]:
+        """All trades, oldest first."""
+        found = await self._books.run(
+            lambda transaction: [{**each.as_json(), "sentence": describe(each)} for each in trades(transaction)]
+        )
+        return [{**each, **self._desk.set_up(bytes.fromhex(each["request_id"]))} for each in found]
+
+    async def stop(self, request_id: str = "", reason: Reason = Reason.STOPPED_BY_OWNER) -> list[str]:
+        """Stop one delivery, or all: power off now, settle after. The request ids stopped."""
+        return await self._desk.stop(request_id, reason)
+
+
+def _typed(address: str) -> Heard:
+    """A provider at an address that a person typed, e.g. `coap:192.0.2.7:5701`. Raises UsageError."""
+    bearer, _, place = address.partition(":")
+    if not bearer or not place:
+        raise UsageError("An address is a bearer, a colon and the place, e.g. coap:192.0.2.7:5701.", code="malformed")
+    return Heard(Sighting(bearer, place, Announcement(0, 0, bytes(IDENTIFIER_BYTES)), 0), None)
+
+
+@asynccontextmanager
+async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) -> AsyncIterator[Node]:
+    """Run the node of a data directory, with its control socket; over the configured bearers, or over these.
+
+    Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do.
+    """
+    config, identity = load_config(data), load_identity(data)
+    clock = clock_of(config)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DirectoryLock(data))
+        database = data / DATABASE_FILE
+        writer = stack.enter_context(Writer(lambda: Ledger.open(database, identity.signer, posting_rule=posting_rule)))
+        connectors = await stack.enter_async_context(open_connectors(config))
+        events = EventLog(clock)
+        transports = open_bearers(config) if bearers is None else bearers
+        node = Node(config, identity, clock, events, Books(writer, clock), transports, connectors)
+        await stack.enter_async_context(node.running())
+        await stack.enter_async_context(serving_control(data, Doorkeeper(node).dispatch))
+        yield node
+
+
+def clock_of(config: Config) -> Clock:
+    """The world's clock as configured; the machine's own where nothing is."""
+    section = config.clock
+    if section.world_origin_ms == section.real_origin_ms == 0:
+        return real_clock(section.speed)
+    return Clock(section.speed, section.world_origin_ms, section.real_origin_ms)
+
+
+class Doorkeeper:
+    """Commands of the control socket, each to a method of the node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def dispatch(self, method: str, params: dict[str, Any], tell: Tell) -> Any:
+        """Do one command. Raises UsageError for one that does not exist, or values that can't be meant."""
+        doing = _COMMANDS.get(method)
+        if doing is None:
+            raise UsageError(f"There is no command {method!r:.40}.", code="unknown_command")
+        with self._node.events.listening() as events:
+            telling = asyncio.create_task(_tell(events, tell))
+            try:
+                return await doing(self._node, params)
+            except TermsInvalid as problem:
+                raise UsageError(str(problem), code=problem.code) from None
+            finally:
+                telling.cancel()
+
+
+async def _tell(events: Any, tell: Tell) -> None:
+    async for event in events:
+        tell(event.as_json())
+
+
+async def _status(node: Node, _: dict[str, Any]) -> Any:
+    return await node.status()
+
+
+async def _discover(node: Node, params: dict[str, Any]) -> Any:
+    window_ms = _whole(params, "window_ms", 100, 60_000, LOOK_MS)
+    now_ms = node.link_ms()
+    return [heard.as_json(now_ms) for heard in await node.discover(window_ms)]
+
+
+async def _request(node: Node, params: dict[str, Any]) -> Any:
+    energy_wh = _whole(params, "energy_wh", 1, MAX_ENERGY_WH)
+    wish = Wish(
+        service=_service(params),
+        energy_wh=energy_wh,
+        energy_min_wh=_whole(params, "energy_min_wh", 1, energy_wh, energy_wh),
+        power_max_w=_whole(params, "power_max_w", 1, MAX_POWER_W),
+        price_max_micro_per_kwh=_whole(params, "price_max_micro_per_kwh", 0, MAX_PRICE_MICRO_PER_KWH),
+        window_ms=_whole(params, "window_ms", 1, MAX_DURATION_MS),
+    )
+    return await node.request(wish, peer=_text(params, "peer"), address=_text(params, "address"))
+
+
+def _whole(params: dict[str, Any], name: str, low: int, high: int, default: int | None = None) -> int:
+    """A whole number within its bounds. Raises UsageError."""
+    value = params.get(name, default)
+    if type(value) is not int or not low <= value <= high:
+        raise UsageError(f"{name} is a whole number from {low} to {high}.", code="malformed")
+    return value
+
+
+def _text(params: dict[str, Any], name: str) -> str:
+    value = params.get(name, "")
+    if not isinstance(value, str) or len(value) > 200:
+        raise UsageError(f"{name} is text of at most 200 characters.", code="malformed")
+    return value
+
+
+def _service(params: dict[str, Any]) -> Service:
+    name = _text(params, "service")
+    if name not in Service.__members__:
+        raise UsageError(f"service is one of {', '.join(Service.__members__)}.", code="malformed")
+    return Service[name]
+
+
+async def _trades(node: Node, _: dict[str, Any]) -> Any:
+    return await node.trades()
+
+
+async def _events(node: Node, params: dict[str, Any]) -> Any:
+    since = _whole(params, "since", 0, 2**62, 0)
+    return [event.as_json() for event in node.events.since(since, _text(params, "kind") or None)]
+
+
+async def _stop(node: Node, params: dict[str, Any]) -> Any:
+    return await node.stop(_text(params, "request_id"))
+
+
+_COMMANDS = {
+    "status": _status,
+    "discover": _discover,
+    "request": _request,
+    "trades": _trades,
+    "stop": _stop,
+    "events": _events,
+}

@@ -1,0 +1,224 @@
+"""How a session's messages reach its peer, for each role: the client asks, the provider answers and pushes.
+
+Both keep what has to arrive until it has: entries until the peer acknowledged them, control messages until a newer
+one of their kind or an acknowledgement. All waits are bounded; a link that is lost is told to the session once.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from market.terms import Alive, PowerState, Status
+from transports.errors import TransportError
+from v2xnode.envelope import MAX_ITEMS, FrameInvalid, Item, Link, Plain
+from v2xnode.events import EventLog
+from v2xnode.links import AcceptedLink, DialledLink, RawItems
+
+MAX_OUTSTANDING = 32
+"""Messages of one session that wait to be acknowledged: a trade waits for each answer, so that a few are usual."""
+ASK_AGAIN_MS = 300
+"""Real time before a frame whose answer got lost is sent again in a new record."""
+MAX_LOST_IN_A_ROW = 3
+"""Unanswered frames after which the link counts as lost."""
+
+
+class Channel(Protocol):
+    """What a session needs of its way to the peer."""
+
+    def send(self, item: Item) -> None:
+        """Bring an item to the peer; returns at once."""
+        ...
+
+    def acknowledged(self, digest: bytes) -> None:
+        """The peer has answered this entry of ours."""
+        ...
+
+
+@dataclass(slots=True)
+class _Outstanding:
+    item: Item
+    pushed_with: int | None = None
+
+
+def _supersedes(new: Item, old: Item) -> bool:
+    """Whether the newer control message makes the older one pointless."""
+    both_plain = isinstance(new, Plain) and isinstance(old, Plain)
+    return both_plain and type(new.message) is type(old.message)
+
+
+class ProviderChannel:
+    """The acceptor's end: answers what is being asked, and pushes the session's state with all that is outstanding."""
+
+    def __init__(self, link: AcceptedLink, tag: int) -> None:
+        self._link = link
+        self._tag = tag
+        self._outstanding: list[_Outstanding] = []
+        self._answer: list[Item] | None = None
+        self._status = Status(number=0, delivered_wh=0, power_w=0, state=PowerState.OFF)
+
+    @property
+    def link(self) -> AcceptedLink:
+        return self._link
+
+    def move(self, link: AcceptedLink) -> None:
+        """Go on over another link of the same peer."""
+        if link is not self._link:
+            self._link.end()
+            self._link = link
+
+    def begin_answer(self) -> None:
+        """From now on what is sent belongs to the answer of a question."""
+        self._answer = []
+
+    def end_answer(self) -> Sequence[Item]:
+        """The answer's items, at most what a frame holds; the rest is pushed."""
+        answer, self._answer = self._answer or [], None
+        return answer[:MAX_ITEMS]
+
+    def send(self, item: Item) -> None:
+        self._outstanding = [each for each in self._outstanding if not _supersedes(item, each.item)]
+        self._outstanding = [*self._outstanding[-MAX_OUTSTANDING + 1 :], _Outstanding(item)]
+        if self._answer is None:
+            self.push(confirmed=True)
+        else:
+            self._answer.append(item)
+
+    def push_status(self, status: Status) -> None:
+        """The newest state, with what is outstanding."""
+        self._status = status
+        self.push(confirmed=bool(self._outstanding))
+
+    def push(self, *, confirmed: bool) -> None:
+        """Push state and outstanding items to a subscribed client."""
+        self._link.push(self._tag, self.state_items(), confirmed=confirmed)
+
+    def state_items(self) -> list[Item]:
+        """The session's state as one frame."""
+        for each in self._outstanding:
+            if each.pushed_with is None:
+                each.pushed_with = self._status.number
+        return [Plain(self._status), *(each.item for each in self._outstanding)][:MAX_ITEMS]
+
+    def acknowledged(self, digest: bytes) -> None:
+        self._outstanding = [each for each in self._outstanding if each.item.digest != digest or not digest]
+
+    def heard_alive(self, alive: Alive) -> list[bytes]:
+        """A client that has seen a later Status has seen what came with the earlier ones; the entries among them."""
+        seen = [each for each in self._outstanding if _seen(each, alive.status_number)]
+        self._outstanding = [each for each in self._outstanding if each not in seen]
+        return [each.item.digest for each in seen if isinstance(each.item, Link)]
+
+
+def _seen(outstanding: _Outstanding, status_number: int) -> bool:
+    return outstanding.pushed_with is not None and status_number > outstanding.pushed_with
+
+
+class ClientChannel:
+    """The dialer's end: one task asks with whatever is outstanding, another listens to pushes."""
+
+    def __init__(
+        self,
+        link: DialledLink,
+        tag: int,
+        events: EventLog,
+        hear: Callable[[RawItems], None],
+        arrived: Callable[[Sequence[Link]], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._tag = tag
+        self._events = events
+        self._hear = hear
+        self._arrived = arrived
+        self._lost = lost
+        self._outstanding: list[Item] = []
+        self._wake = asyncio.Event()
+        self._resubscribe = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def link(self) -> DialledLink:
+        return self._link
+
+    def send(self, item: Item) -> None:
+        kept = [each for each in self._outstanding if not _supersedes(item, each)]
+        self._outstanding = [*kept[-MAX_OUTSTANDING + 1 :], item]
+        self._idle.clear()
+        self._wake.set()
+
+    def acknowledged(self, digest: bytes) -> None:
+        if digest:
+            self._outstanding = [each for each in self._outstanding if each.digest != digest]
+
+    def resubscribe(self) -> None:
+        """Subscribe again on the link at hand."""
+        self._resubscribe.set()
+
+    async def move(self, link: DialledLink) -> None:
+        """Go on over another link; what is outstanding is sent there."""
+        old, self._link = self._link, link
+        await old.aclose()
+        self._resubscribe.set()
+        self._wake.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing is outstanding."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Ask and listen until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._ask_on())
+                group.create_task(self._listen_on())
+        finally:
+            await self._link.aclose()
+
+    async def _ask_on(self) -> None:
+        lost_in_a_row = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while batch := self._outstanding[:MAX_ITEMS]:
+                if await self._ask(batch):
+                    lost_in_a_row = 0
+                    continue
+                lost_in_a_row += 1
+                if lost_in_a_row == MAX_LOST_IN_A_ROW:
+                    self._lost()
+                await asyncio.sleep(ASK_AGAIN_MS / 1000)
+            self._idle.set()
+
+    async def _ask(self, batch: list[Item]) -> bool:
+        try:
+            answer = await self._link.ask(self._tag, batch)
+        except (TransportError, FrameInvalid) as problem:
+            self._events.tell("ask_again", sentence=str(problem))
+            return False
+        self._outstanding = [each for each in self._outstanding if each not in batch]
+        self._arrived([each for each in batch if isinstance(each, Link)])
+        self._hear(answer)
+        return True
+
+    async def _listen_on(self) -> None:
+        while True:
+            self._resubscribe.clear()
+            listening = asyncio.ensure_future(self._listen())
+            again = asyncio.ensure_future(self._resubscribe.wait())
+            try:
+                await asyncio.wait((listening, again), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0 if again.done() else ASK_AGAIN_MS / 1000)
+            finally:
+                for task in (listening, again):
+                    task.cancel()
+                await asyncio.gather(listening, again, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        try:
+            async with self._link.pushes(self._tag) as pushes:
+                async for items in pushes:
+                    self._hear(items)
+        except (TransportError, FrameInvalid) as problem:
+            self._events.tell("subscription_lost", sentence=str(problem))

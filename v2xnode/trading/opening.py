@@ -1,0 +1,145 @@
+"""Makes the running delivery of an agreement, for each role: machine, power path and channel put together."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from market.delivery import Agreement, ClientDelivery, ProviderDelivery
+from market.negotiation import Confirmed
+from market.terms import Electrical, Profile, Request
+from market.units import Role
+from v2xnode.clock import Clock
+from v2xnode.devices.interface import Profile as PathProfile
+from v2xnode.devices.interface import Side
+from v2xnode.envelope import Link, Reading
+from v2xnode.errors import LocalError
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity
+from v2xnode.links import RawItems
+from v2xnode.metering import PowerPath
+from v2xnode.paths import Connectors, limits_of
+from v2xnode.power.events import Begin
+from v2xnode.trading.books import Books
+from v2xnode.trading.channel import ClientChannel, ProviderChannel
+from v2xnode.trading.delivering import Arrived, Delivering, Heard, fresh_pattern
+from v2xnode.trading.need import Agreement as Agreed
+from v2xnode.trading.selling import Selling
+
+NONCE_BYTES = 8
+
+Met = Callable[[bytes, bytes], Awaitable[None]]
+"""Told (peer, resolving key) when a peer gives its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every delivery of this node is made from."""
+
+    identity: Identity
+    electrical: Electrical
+    connectors: Connectors
+    books: Books
+    clock: Clock
+    events: EventLog
+    met: Met
+
+    def for_provider(self, selling: Selling, confirmed: Confirmed) -> Delivering:
+        """The delivery of a request that we confirmed."""
+        offer, now_ms = confirmed.offer, self.clock.monotonic_ms()
+        agreement = Agreement.of(
+            selling.request,
+            offer,
+            peer=selling.peer,
+            answers=confirmed.accept,
+            confirmed_ms=now_ms,
+            confirmed_at_ms=self.clock.wall_ms(),
+        )
+        channel = ProviderChannel(selling.link, selling.tag)
+        return self._put_together(
+            Role.PROVIDER,
+            selling.request,
+            agreement,
+            ProviderDelivery(agreement, now_ms=now_ms),
+            channel,
+            selling.context,
+            selling.link.hello.electrical,
+        )
+
+    def for_client(self, agreed: Agreed) -> tuple[Delivering, ClientChannel]:
+        """The delivery of an agreement that a provider confirmed."""
+        asked, now_ms = agreed.asked, self.clock.monotonic_ms()
+        agreement = Agreement.of(
+            asked.request,
+            agreed.offer,
+            peer=asked.link.peer,
+            answers=agreed.confirm,
+            confirmed_ms=now_ms,
+            confirmed_at_ms=self.clock.wall_ms(),
+        )
+        machine = ClientDelivery(agreement, lambda: secrets.token_bytes(NONCE_BYTES), now_ms=now_ms)
+        made: list[Delivering] = []
+
+        def hear(items: RawItems) -> None:
+            made[0].post(Heard(items))
+
+        def arrived(entries: Sequence[Link]) -> None:
+            if entries:
+                made[0].post(Arrived(tuple(entry.digest for entry in entries)))
+
+        def lost() -> None:
+            made[0].lost()
+
+        channel = ClientChannel(asked.link, asked.tag, self.events, hear, arrived, lost)
+        delivering = self._put_together(
+            Role.CLIENT,
+            asked.request,
+            agreement,
+            machine,
+            channel,
+            lambda: channel.link.context(self.identity.public, asked.request_id),
+            asked.link.hello.electrical,
+        )
+        made.append(delivering)
+        return delivering, channel
+
+    def _put_together(
+        self,
+        role: Role,
+        request: Request,
+        agreement: Agreement,
+        machine: ProviderDelivery | ClientDelivery,
+        channel: ProviderChannel | ClientChannel,
+        context: Callable[[], Reading],
+        peer_electrical: Electrical,
+    ) -> Delivering:
+        profile = agreement.offer.profile
+        connector = self.connectors.find(profile, role)
+        if connector is None:
+            raise LocalError(f"This node has no connector for {profile.name} as {role.name.lower()}.", code="no_path")
+        delivering = Delivering(
+            role=role,
+            request_id=request.request_id,
+            peer=agreement.peer,
+            agreement=agreement,
+            service=request.service,
+            began_at_ms=self.clock.wall_ms(),
+            machine=machine,
+            channel=channel,
+            context=context,
+            begin=self._begin(profile, role, peer_electrical),
+            books=self.books,
+            clock=self.clock,
+            events=self.events,
+            met=self.met,
+        )
+        delivering.path = PowerPath(connector.devices, self.clock, delivering.post)
+        return delivering
+
+    def _begin(self, profile: Profile, role: Role, peer: Electrical) -> Begin:
+        return Begin(
+            profile=PathProfile[profile.name],
+            side=Side[role.name],
+            own=limits_of(self.electrical),
+            peer=limits_of(peer),
+            pattern=fresh_pattern() if profile.master is role else None,
+        )
