@@ -60,6 +60,8 @@ class Head:
 
 class _HeadList:
     def pack(self, value: tuple[Head, ...]) -> list[object]:
+        if type(value) is not tuple or len(value) > 1 or any(type(head) is not Head for head in value):
+            raise ValueError("must be one Head, or none")
         return [part for head in value for part in (head.epoch, head.seq)]
 
     def unpack(self, raw: object) -> tuple[Head, ...]:

@@ -160,7 +160,7 @@ def check(value: Any) -> None:
     """Refuse a value whose fields break their bounds; for `__post_init__`. Raises TermsInvalid."""
     for described in fields(value):
         held = getattr(value, described.name)
-        if described.default is not MISSING and held == described.default:
+        if type(held) is type(described.default) and held == described.default:
             continue
         try:
             _kind(described).pack(held)
@@ -187,7 +187,7 @@ def from_map(cls: type[T], raw: object) -> T:
         raise TermsInvalid(name, "map", "must be a map")
     described = {each.metadata["key"]: each for each in fields(cast(Any, cls))}
     for key in raw:
-        if key not in described:
+        if type(key) is not int or key not in described:  # True is 1 to a dictionary
             raise TermsInvalid(name, str(key), "is not a field of this message")
     values: dict[str, Any] = {}
     for key, each in described.items():
