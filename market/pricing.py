@@ -197,11 +197,6 @@ def gross_price_micro_per_kwh(price_micro_per_kwh: int, tax_permyriad: int) -> i
     return rounded_up(price_micro_per_kwh * (PERMYRIAD + tax_permyriad), PERMYRIAD)
 
 
-def net_price_micro_per_kwh(gross_micro_per_kwh: int, tax_permyriad: int) -> int:
-    """The highest price before tax whose price with tax is no more than the given one."""
-    return gross_micro_per_kwh * PERMYRIAD // (PERMYRIAD + tax_permyriad)
-
-
 def lowest_price_micro_per_kwh(offer: Offer) -> int:
     """The lowest price before tax that may count in this offer."""
     return min(step.price_micro_per_kwh for step in offer.price_steps)
