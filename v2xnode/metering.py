@@ -126,8 +126,12 @@ class PowerPath:
 
     async def feed(self, event: Event) -> None:
         """One event to the interlock, and its commands to the charger; done to the end even if the caller is
-        cancelled, since a half-sent command leaves a device in a state that nobody knows."""
-        await asyncio.shield(self._feed(event))
+        cancelled, since a half-sent command leaves a device in a state that nobody knows. A device that does not
+        answer is told as a failure of the path: its permit runs out by itself."""
+        try:
+            await asyncio.shield(self._feed(event))
+        except DeviceError as problem:
+            self._tell(PathFailed(problem.code, str(problem)))
 
     async def _feed(self, event: Event) -> None:
         async with self._busy:
@@ -141,7 +145,7 @@ class PowerPath:
     async def run(self, begin: Begin) -> None:
         """Walk the path from lock to unlock; returns when it is at rest. On leaving, the path is open."""
         try:
-            await self.feed(begin)
+            await asyncio.shield(self._feed(begin))
             while not self.ended:
                 await asyncio.shield(self._look())
                 await self._clock.sleep_ms(LOOK_MS)

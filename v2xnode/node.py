@@ -120,18 +120,21 @@ class Node:
         """Look around on every bearer."""
         return await self._discovery.look(window_ms)
 
-    async def request(self, wish: Wish, *, peer: str = "", address: str = "") -> dict[str, Any]:
+    async def request(
+        self, wish: Wish, *, peer: str = "", address: str = "", look_ms: int = LOOK_MS
+    ) -> dict[str, Any]:
         """Find providers, agree with the best, receive, settle; the trade as our ledger has it.
 
-        peer: only the provider whose id begins so; address: only the one at `bearer:address`.
+        peer: only the provider whose id begins so; address: only the one at `bearer:address`; look_ms: how long to
+        look around for them.
         Raises Unreachable, RefusedByLimit, or what stopped the delivery.
         """
-        providers = [_typed(address)] if address else await self._providers(wish.service)
+        providers = [_typed(address)] if address else await self._providers(wish.service, look_ms)
         request_id = await self._desk.buy(wish, providers, only=peer)
         return await self.trade(request_id)
 
-    async def _providers(self, service: Service) -> list[Heard]:
-        found = [heard for heard in await self.discover() if heard.provides & service.bit]
+    async def _providers(self, service: Service, look_ms: int) -> list[Heard]:
+        found = [heard for heard in await self.discover(look_ms) if heard.provides & service.bit]
         if not found:
             raise Unreachable(f"Nobody in reach offers {service.name}.", code="no_provider")
         return found
@@ -243,7 +246,12 @@ async def _request(node: Node, params: dict[str, Any]) -> Any:
         price_max_micro_per_kwh=_whole(params, "price_max_micro_per_kwh", 0, MAX_PRICE_MICRO_PER_KWH),
         window_ms=_whole(params, "window_ms", 1, MAX_DURATION_MS),
     )
-    return await node.request(wish, peer=_text(params, "peer"), address=_text(params, "address"))
+    return await node.request(
+        wish,
+        peer=_text(params, "peer"),
+        address=_text(params, "address"),
+        look_ms=_whole(params, "look_ms", 100, 60_000, LOOK_MS),
+    )
 
 
 def _whole(params: dict[str, Any], name: str, low: int, high: int, default: int | None = None) -> int:

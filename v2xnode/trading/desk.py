@@ -34,7 +34,7 @@ MAX_REQUESTS = 256
 """Requests of all peers held at once, a few KiB each; the oldest that came to nothing makes room."""
 MAX_REQUESTS_OF_PEER = 8
 """A peer with more open requests than this is asking for something else than energy."""
-WATCH_MS = 2_000
+WATCH_MS = 1_000
 """World time between two looks at the owner's limits while a delivery runs."""
 
 

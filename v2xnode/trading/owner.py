@@ -42,8 +42,8 @@ from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.limits import owner_policy, site_zone
 
-AHEAD_MS = 6_000
-"""World time in which power may still flow after a limit is noticed: one look of the watch, the ramp, one permit."""
+AHEAD_MS = 2_500
+"""World time in which power still flows after a limit is reached: one look of the watch, and the orderly way off."""
 MAX_SALES = 10_000
 """Sales remembered for the daily cap: far more than a connector can deliver in a day."""
 
@@ -207,7 +207,7 @@ class Owner:
         if devices is None or devices.battery is None:
             return None
         state = await devices.battery.state()
-        stored_wh = state.capacity_wh * state.soc_permille // 1000
+        stored_wh = state.capacity_wh - state.room_wh
         self._battery = BatteryFacts(
             capacity_wh=state.capacity_wh,
             usable_wh=state.usable_energy_wh,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from v2xnode.cli.output import JsonOption, Output
 from v2xnode.clock import Clock
 from v2xnode.errors import LedgerInvalid, LocalError
 
-SPEED = 8
+SPEED = 10
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
 SCHEMA = "v2xnode-demo/1"
 DATABASE_FILE = "node.db"
@@ -61,19 +62,22 @@ async def _run(directory: Path, transport: str, speed: int, tamper: bool, serve:
     from v2xnode.cli.demo.story import Story
 
     began = time.monotonic()
+    current = asyncio.current_task()
+    if current is not None:  # SIGTERM ends the processes as SIGINT does
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
     output.say(f"Starting one plant and four nodes ({transport}, world at {speed}x).")
     async with _stage(directory, transport, speed) as stage:
         told = await Story(stage, output.say).play()
         if serve:
             await _serve(stage, output)
-    ledgers = [await _verified(directory, place) for place in _places()]
+    ledgers = await asyncio.gather(*(_verified(directory, place) for place in _places()))
     for ledger in ledgers:
         output.say(f"{ledger['node']}: {ledger['sentence']}")
     result: dict[str, Any] = {
         "schema": SCHEMA,
         "trades": told.trades,
         "refusals": told.refusals,
-        "ledgers": ledgers,
+        "ledgers": list(ledgers),
         "wall_s": round(time.monotonic() - began, 3),
     }
     output.say(f"{len(told.trades)} trades settled, {len(told.refusals)} refused, in {result['wall_s']} s.")

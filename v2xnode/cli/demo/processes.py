@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,12 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
             (data / CONFIG_FILE).write_text(to_toml(configuration(cast, clock, socket)))
             nodes[cast.place] = await stack.enter_async_context(_node(data))
         await asyncio.gather(*(_answers(directory / place) for place in nodes))
-        yield Running(directory, plant, nodes)
+        try:
+            yield Running(directory, plant, nodes)
+        finally:
+            for process in nodes.values():  # all at once; each is waited for as the stack unwinds
+                with suppress(ProcessLookupError):
+                    process.terminate()
 
 
 @asynccontextmanager
@@ -107,7 +112,8 @@ async def _ended(process: Process) -> AsyncIterator[None]:
         yield
     finally:
         if process.returncode is None:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
             try:
                 async with asyncio.timeout(STOP_S):
                     await process.wait()

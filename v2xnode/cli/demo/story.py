@@ -15,6 +15,9 @@ from v2xnode.settling import trade
 
 Say = Callable[[str], None]
 
+LOOK_MS = 300
+"""Real time of a look around: on one machine the answers come within some milliseconds."""
+
 NAMES = {cast.place: cast.name for cast in CAST}
 
 
@@ -47,13 +50,14 @@ class Act:
             "energy_min_wh": energy_min_wh,
             "power_max_w": self.power_max_w,
             "price_max_micro_per_kwh": self.price_max_micro_per_kwh,
-            "window_ms": 3_600_000,
+            "window_ms": 600_000,
+            "look_ms": LOOK_MS,
         }
 
 
-V2V = Act("V2V", CAR_A, CAR_B, "box", ("car_a.v2v", "car_b.v2v"), 320, 50_000)
+V2V = Act("V2V", CAR_A, CAR_B, "box", ("car_a.v2v", "car_b.v2v"), 250, 50_000)
 V2H = Act("V2H", CAR_A, HOUSE, "wallbox", ("car_a.v2h", "house.v2h"), 4_000, 11_000)
-V2L = Act("V2L", CAR_B, CABIN, "extension", ("car_b.v2l", "cabin.v2l"), 18, 3_600)
+V2L = Act("V2L", CAR_B, CABIN, "extension", ("car_b.v2l", "cabin.v2l"), 14, 3_600)
 
 
 class Story:

@@ -5,14 +5,13 @@ twelve times as fast as real time. Nothing else is scaled.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from v2xnode.clock import Clock
 from v2xnode.devices.interface import Profile, Side
-from v2xnode.devices.plain import to_plain
 from v2xnode.devices.plant.battery import BatterySpec
 from v2xnode.devices.plant.cable import CableSpec
 from v2xnode.devices.plant.load import LoadSpec
@@ -25,8 +24,13 @@ MIDNIGHT_MS = int(datetime(2026, 1, 14, tzinfo=UTC).timestamp() * 1000)
 EVENING_MS = MIDNIGHT_MS + (18 * 60 + 32) * 60_000
 """18:32 on a winter workday: the household's peak, and supper in the cabin."""
 
-HOUSEHOLDS = 3
-"""The house is a small one with three flats, each with the standard household's load."""
+HOUSEHOLDS = 6
+"""The house is one with six flats, each with the standard household's load."""
+
+RESERVE_WH = 60_060
+"""78 % of the ID.4's usable energy, which its owner keeps for a trip tomorrow."""
+SPARE_WH = 318
+"""What the ID.4 has above that when the story begins: a help for the other car, and a little for the house."""
 
 CAR_A, CAR_B, HOUSE, CABIN = "car_a", "car_b", "house", "cabin"
 
@@ -50,7 +54,7 @@ def demo_world() -> WorldSpec:
     return WorldSpec(
         at_ms=EVENING_MS,
         batteries={
-            CAR_A: _strong(battery_of(id4, 800)),
+            CAR_A: _strong(battery_of(id4, 0), RESERVE_WH + SPARE_WH),
             CAR_B: battery_of(ioniq, 290),
         },
         loads={
@@ -85,10 +89,9 @@ def demo_world() -> WorldSpec:
     )
 
 
-def _strong(battery: BatterySpec) -> BatterySpec:
+def _strong(battery: BatterySpec, energy_wh: int) -> BatterySpec:
     """The ID.4's battery behind a DC/DC box: the box takes what the cells give, not what the car's charger returns."""
-    plain = to_plain(battery)
-    return BatterySpec(**{**plain, "taper": battery.taper, "max_discharge_w": battery.max_charge_w})
+    return replace(battery, energy_wh=energy_wh, max_discharge_w=battery.max_charge_w)
 
 
 def _terminal(
@@ -119,7 +122,7 @@ CAST = (
             "reserve_permille": 780,
             "price_micro_per_kwh": 312_500,
             "session_fee_micro": 20_000,
-            "exposure_wh": {"V2V": 300, "V2H": 20},
+            "exposure_wh": {"V2V": 300, "V2H": 40},
         },
     ),
     Cast(
@@ -143,7 +146,7 @@ CAST = (
     ),
     Cast(
         HOUSE,
-        "House with three flats",
+        "House with six flats",
         (("DC_BPT", "client", "house.v2h", False),),
         {
             "connectors": ["CCS2"],
