@@ -35,6 +35,7 @@ from market.delivery.steps import (
 )
 from market.errors import Reason
 from market.machine import (
+    Append,
     LedgerFailed,
     LinkLost,
     LinkResumed,
@@ -172,7 +173,7 @@ class ClientDelivery(Delivery):
         if isinstance(after, Disputed):
             return self._dispute(after)
         self._account, self._receipted_digest = after, account.open_digest
-        return (self._append(receipt),)
+        return (Append(receipt, account.open_digest),)
 
     def _receipt_recorded(self, event: Recorded) -> Effects:
         """No power before the opening Receipt is durable."""
@@ -185,8 +186,8 @@ class ClientDelivery(Delivery):
 
     def _dispute(self, found: Disputed) -> Effects:
         dispute = accounts.dispute_for(self._account, found, self._agreement.peer)
+        written = Append(dispute, self._account.open_digest)
         self._account = accounts.disputed(self._account, dispute) or self._account
-        written = self._append(dispute)
         first = self._stop(Reason.METER_DISAGREEMENT, tell=True) if self._state in POWERED else ()
         return (*first, written)
 

@@ -175,9 +175,8 @@ class Delivery(Controlled):
         return step(PathEnded())
 
     def _own_plug(self, event: OwnPlug) -> Effects:
-        return (
-            self._tell(Plug, round=event.round, step=event.step, pattern=event.pattern, voltage_mv=event.voltage_mv),
-        )
+        self._plug = event
+        return self._tell_plug()
 
     def _peer_plug(self, event: Received[Plug]) -> Effects:
         return (PlugHeard(event.message),)

@@ -20,19 +20,19 @@ class Watch(Enum):
     ALWAYS_OFF = 3
 
 
-class Lamp(Machine[Light, str]):
-    def _on(self, _: object) -> Sequence[str]:
+class Lamp(Machine[Light, object]):
+    def _on(self, _: object) -> Sequence[object]:
         self._enter(Light.ON)
         self._wake(Watch.SECOND, self._now + 20)
         self._wake(Watch.FIRST, self._now + 10)
         self._wake(Watch.ALWAYS_OFF, self._now + 5)
         return ("on",)
 
-    def _off(self, _: object = None) -> Sequence[str]:
+    def _off(self, _: object = None) -> Sequence[object]:
         self._enter(Light.OFF)
         return ("off",)
 
-    def _blink(self) -> Sequence[str]:
+    def _blink(self) -> Sequence[object]:
         return ("blink",)
 
     STEPS: ClassVar[Any] = {(Light.OFF, Ready): _on, (Light.ON, LinkLost): _off}

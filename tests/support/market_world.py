@@ -37,7 +37,7 @@ OFF_MS = 400
 READ_MS = 500
 RESEND_MS = 700
 TELL_TRIES = 12
-STEP_MS = 100
+STEP_MS = 1_000
 FULL = 1000
 """Thousandths: the channel's chances are given in them."""
 
@@ -76,12 +76,9 @@ class Side:
     seen: set[int] = field(default_factory=set)
     stored: dict[bytes, Packet] = field(default_factory=dict)
     effects: list[object] = field(default_factory=list)
+    finished: list[Finished] = field(default_factory=list)
     entries: list[tuple[EntryBody, bytes]] = field(default_factory=list)
     fails: Callable[[EntryBody], bool] = lambda _: False
-
-    @property
-    def finished(self) -> list[Finished]:
-        return [each for each in self.effects if isinstance(each, Finished)]
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [each for each in self.effects if isinstance(each, kind)]
@@ -200,6 +197,8 @@ class World:
             case Repeat(digest) if digest in side.stored:
                 kept = side.stored[digest]
                 self._send(side, kept.message, kept.digest, kept.answers)
+            case Finished():
+                side.finished.append(effect)
             case Redial():
                 self.after(300, lambda: self.feed(side, LinkResumed()))
             case _:
@@ -246,8 +245,11 @@ class World:
             if self.random.randrange(FULL) >= self.air.loss and side.name not in self.cut:
                 self.after(self.random.randint(self.air.delay_low_ms, self.air.delay_high_ms), land)
 
+    def _acknowledged(self, sender: Side, packet: Packet) -> None:
+        sender.outbox.pop(packet.id, None)
+
     def _arrive(self, sender: Side, other: Side, packet: Packet) -> None:
-        self._fly(other, lambda: sender.outbox.pop(packet.id, None) and None)
+        self._fly(other, lambda: self._acknowledged(sender, packet))
         if packet.digest and packet.id not in other.seen:
             other.entries.append((packet.message, packet.digest))  # type: ignore[arg-type]
         elif not packet.digest and packet.id in other.seen:
