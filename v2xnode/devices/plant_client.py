@@ -20,31 +20,49 @@ FAMILY: dict[str, type[DeviceError]] = {
 
 
 class PlantSocket:
-    """One connection; callers take turns. After a time-out or a cancelled request it is lost for good, because the
-    answer that is still under way would be taken for that of the next request."""
+    """A way to the plant at a path; callers take turns. After a time-out or a cancelled request the connection is
+    given up, because the answer still under way would be taken for the next request's; the next one connects anew."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._turn = asyncio.Lock()
-        self._lost = False
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._closed = False
 
     async def ask(self, request: Mapping[str, Any]) -> Any:
         """Send one request and wait for its answer. Raises the plant's DeviceError, or DeviceUnreachable."""
         async with self._turn:
-            if self._lost:
-                raise DeviceUnreachable("The connection to the plant was lost.")
-            self._lost = True
-            line = await self._exchange(json.dumps(request).encode() + b"\n")
-            self._lost = False
+            streams = await self._connected()
+            self._streams = None
+            try:
+                line = await self._exchange(*streams, json.dumps(request).encode() + b"\n")
+            except BaseException:
+                streams[1].close()
+                raise
+            self._streams = streams
         return _unwrap(line)
 
-    async def _exchange(self, line: bytes) -> bytes:
+    async def connect(self) -> None:
+        """Be connected. Raises DeviceUnreachable."""
+        async with self._turn:
+            self._streams = await self._connected()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._closed:
+            raise DeviceUnreachable("This way to the plant is closed.")
+        if self._streams is not None:
+            return self._streams
+        try:
+            return await asyncio.open_unix_connection(self._path, limit=MAX_LINE_BYTES)
+        except OSError as error:
+            raise DeviceUnreachable(f"No plant serves at {self._path}: {error}.") from error
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: bytes) -> bytes:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                self._writer.write(line)
-                await self._writer.drain()
-                answer = await self._reader.readline()
+                writer.write(line)
+                await writer.drain()
+                answer = await reader.readline()
         except (OSError, ValueError, TimeoutError) as error:
             raise DeviceUnreachable(f"The plant does not answer: {error!r}.") from error
         if not answer.endswith(b"\n"):
@@ -53,10 +71,13 @@ class PlantSocket:
 
     async def aclose(self) -> None:
         """Let go; idempotent."""
-        self._lost = True
-        self._writer.close()
+        self._closed = True
+        streams, self._streams = self._streams, None
+        if streams is None:
+            return
+        streams[1].close()
         try:
-            await self._writer.wait_closed()
+            await streams[1].wait_closed()
         except OSError:
             return
 
@@ -64,11 +85,8 @@ class PlantSocket:
 @asynccontextmanager
 async def connect_plant(path: str) -> AsyncIterator[PlantSocket]:
     """A connection to the plant that serves at `path`. Raises DeviceUnreachable."""
-    try:
-        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
-    except OSError as error:
-        raise DeviceUnreachable(f"No plant serves at {path}: {error}.") from error
-    socket = PlantSocket(reader, writer)
+    socket = PlantSocket(path)
+    await socket.connect()
     try:
         yield socket
     finally:

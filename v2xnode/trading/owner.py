@@ -107,7 +107,11 @@ class Owner:
 
     async def quote(self, request: Request, counter: Counter | None, asker: Asker) -> Offer | Decline:
         """The policy's answer to a request or a counter; a refusal is told to the owner with the limit that refused."""
-        await self._look_at_battery()
+        try:
+            await self._look_at_battery()
+        except DeviceError as problem:
+            self.events.tell("device_failed", request.request_id, code=problem.code, sentence=str(problem))
+            return Decline(request_id=request.request_id, reason=Reason.NOT_OFFERED)
         asked = request if counter is None else countered(request, counter)
         number = 0 if counter is None else counter.number
         case = await self.books.run(lambda view: self._case(view, asked, asker, number))

@@ -1,65 +1,48 @@
-"""A plant that misbehaves: the client says so once and never takes one answer for another."""
+"""The way to the plant survives what cut one request short."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from v2xnode.devices.errors import DeviceDataInvalid, DeviceUnreachable
-from v2xnode.devices.plant_client import MAX_LINE_BYTES, PlantSocket, connect_plant
+from tests.support.power_harness import make_world
+from v2xnode.devices.errors import DeviceUnreachable
+from v2xnode.devices.interface import Profile
+from v2xnode.devices.plant.plant import Plant
+from v2xnode.devices.plant_client import connect_plant
+from v2xnode.devices.plant_server import serve_plant
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
-
-
-@asynccontextmanager
-async def talking_to(talk: Talk, path: Path) -> AsyncIterator[PlantSocket]:
-    server = await asyncio.start_unix_server(talk, path)
-    async with server, connect_plant(str(path)) as plant:
-        yield plant
+READ = {"op": "read", "meter": "p1"}
+STATE = {"op": "state", "battery": "p1"}
 
 
-def saying(answer: bytes) -> Talk:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(answer)
-        writer.close()
-
-    return talk
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (b"", DeviceUnreachable),
-        (b"x" * (2 * MAX_LINE_BYTES), DeviceUnreachable),
-        (b"what?\n", DeviceDataInvalid),
-        (b'{"ok":1,"error":2}\n', DeviceDataInvalid),
-    ],
-)
-async def test_nonsense_is_an_error_of_ours(tmp_path: Path, answer: bytes, error: type[Exception]) -> None:
-    async with talking_to(saying(answer), tmp_path / "s") as plant:
-        with pytest.raises(error):
-            await plant.ask({"op": "report"})
-
-
-async def test_a_cancelled_request_loses_the_connection_rather_than_mix_up_answers(tmp_path: Path) -> None:
-    asked, leave = asyncio.Event(), asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        asked.set()
-        await leave.wait()
-        writer.close()
-
-    async with talking_to(silent, tmp_path / "s") as plant:
-        request = asyncio.create_task(plant.ask({"op": "report"}))
-        await asked.wait()
-        request.cancel()
+async def test_after_a_cancelled_request_the_next_gets_its_own_answer(tmp_path: Path) -> None:
+    path = tmp_path / "plant.sock"
+    async with serve_plant(Plant(make_world(Profile.DC_CONVERTER)), path, lambda: 0), connect_plant(str(path)) as plant:
+        cut = asyncio.create_task(plant.ask(STATE))
+        await asyncio.sleep(0)
+        cut.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await request
-        with pytest.raises(DeviceUnreachable):
-            await plant.ask({"op": "report"})
-        leave.set()
+            await cut
+        assert "export_wh" in await plant.ask(READ)
+
+
+async def test_a_plant_that_comes_back_is_reached_again(tmp_path: Path) -> None:
+    path = tmp_path / "plant.sock"
+    world = make_world(Profile.DC_CONVERTER)
+    async with serve_plant(Plant(world), path, lambda: 0):
+        connection = connect_plant(str(path))
+        plant = await connection.__aenter__()
+    with pytest.raises(DeviceUnreachable):
+        await plant.ask(READ)
+    async with serve_plant(Plant(world), path, lambda: 0):
+        assert "export_wh" in await plant.ask(READ)
+        await connection.__aexit__(None, None, None)
+    with pytest.raises(DeviceUnreachable):
+        await plant.ask(READ)
+
+
+async def test_without_a_plant_there_is_no_connection(tmp_path: Path) -> None:
+    with pytest.raises(DeviceUnreachable, match="No plant serves"):
+        async with connect_plant(str(tmp_path / "none.sock")):
+            pass
