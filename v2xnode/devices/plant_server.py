@@ -60,7 +60,6 @@ async def serve_plant(plant: Plant, path: Path, now_ms: Callable[[], int], speed
         for task in (timer, *connections):
             task.cancel()
         await asyncio.gather(timer, *connections, return_exceptions=True)
-        await asyncio.sleep(0)  # a closed transport lets go of its socket in the loop's next round
         _remove(path)
 
 

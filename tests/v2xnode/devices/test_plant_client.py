@@ -33,6 +33,7 @@ async def test_a_plant_that_comes_back_is_reached_again(tmp_path: Path) -> None:
     async with serve_plant(Plant(world), path, lambda: 0):
         connection = connect_plant(str(path))
         plant = await connection.__aenter__()
+        assert "export_wh" in await plant.ask(READ)
     with pytest.raises(DeviceUnreachable):
         await plant.ask(READ)
     async with serve_plant(Plant(world), path, lambda: 0):
