@@ -8,6 +8,8 @@ UV      := $(shell command -v uv 2>/dev/null)
 export UV_PYTHON_DOWNLOADS = never
 export UV_COMPILE_BYTECODE = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Five processes start in the demonstration: none of them has to compile what another one has.
+export PYTHONDONTWRITEBYTECODE =
 
 ifneq ($(UV),)
 MKVENV  = $(UV) venv -q --clear --python $(PYTHON) $(VENV)
@@ -40,6 +42,7 @@ $(BIN)/python:
 $(VENV)/.core: requirements/core.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes -r requirements/core.txt
 	$(PIP) --no-deps -e .
+	@$(BIN)/python -m compileall -q v2xnode market ledger transports
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.core

@@ -120,9 +120,7 @@ class Node:
         """Look around on every bearer."""
         return await self._discovery.look(window_ms)
 
-    async def request(
-        self, wish: Wish, *, peer: str = "", address: str = "", look_ms: int = LOOK_MS
-    ) -> dict[str, Any]:
+    async def request(self, wish: Wish, *, peer: str = "", address: str = "", look_ms: int = LOOK_MS) -> dict[str, Any]:
         """Find providers, agree with the best, receive, settle; the trade as our ledger has it.
 
         peer: only the provider whose id begins so; address: only the one at `bearer:address`; look_ms: how long to

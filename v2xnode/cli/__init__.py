@@ -2,7 +2,7 @@
 
 import typer
 
-from v2xnode.cli import demo, ledger, running, setup
+from v2xnode.cli import demo, devices, ledger, running, setup
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,6 +10,7 @@ app = typer.Typer(
     help="Peer-to-peer energy trading between vehicles, homes and loads.",
 )
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")
 setup.register(app)
 running.register(app)

@@ -135,7 +135,8 @@ def request(
 
 async def _requested(data: Path, params: dict[str, Any], timeout_s: int, output: Output) -> dict[str, Any]:
     def tell(event: dict[str, Any]) -> None:
-        output.say(f"  {event['kind']}: {event.get('sentence', '')}".rstrip(": "))
+        about = [str(event[name]) for name in ("milestone", "peer", "energy_wh", "sentence") if name in event]
+        output.say(f"  {event['kind']} {' '.join(about)}")
 
     try:
         async with asyncio.timeout(timeout_s):

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import typer
 
@@ -16,6 +16,10 @@ from v2xnode.errors import NodeError, UsageError
 from v2xnode.identity import create_identity, load_identity
 
 Kind = Literal["vehicle", "home", "load"]
+Strangers = Literal["ask", "yes", "no"]
+Answer = TypeVar("Answer", bound=str)
+KINDS: Final[tuple[Kind, ...]] = ("vehicle", "home", "load")
+STRANGERS: Final[tuple[Strangers, ...]] = ("ask", "yes", "no")
 
 MIN_FREE_BYTES = 100_000_000
 """Years of a household's trades; below it an installer should know."""
@@ -34,11 +38,14 @@ visibility = "{visibility}"
 time_zone = "UTC"
 
 [coap]
-# Discovery on this machine only, for trying things out. On a network: false.
-loopback = {loopback}
+# Discovery on this machine only, for trying things out.
+loopback = false
 
 [devices]
-{devices}
+# The driver of your charger, meter and battery, and one path for each connector:
+# paths = [{{ profile = "DC_BPT", role = "provider", options = {{ ... }} }}]
+driver = "simulated"
+paths = []
 
 [electrical]
 {electrical}
@@ -83,41 +90,64 @@ def register(app: typer.Typer) -> None:
 
 def init(
     data: DataOption,
-    name: Annotated[str, typer.Option(prompt="Name of this node", help="As your phone will show it.")],
-    kind: Annotated[Kind, typer.Option(prompt="What is it (vehicle, home, load)", help="vehicle, home or load.")],
-    strangers: Annotated[
-        Literal["ask", "yes", "no"],
-        typer.Option(prompt="May strangers trade with it (ask, yes, no)", help="The owner's rule for strangers."),
-    ] = "ask",
-    plant: Annotated[str, typer.Option(help="Socket of a simulated plant, to try without hardware.")] = "",
-    place: Annotated[str, typer.Option(help="This node's place in the simulated plant, e.g. ev_a.")] = "",
+    name: Annotated[str, typer.Option(help="As your phone will show it.")] = "",
+    kind: Annotated[Kind | None, typer.Option(help="What it is.")] = None,
+    strangers: Annotated[Strangers | None, typer.Option(help="May strangers trade with it?")] = None,
+    plant: Annotated[Path | None, typer.Option(help="Socket of a simulated plant, to try without hardware.")] = None,
+    place: Annotated[str, typer.Option(help="This node's place in the plant, e.g. car_a.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a data directory: a key that is the node's for life, and a commented configuration."""
+    """Make a data directory: a key that is the node's for life, and a commented configuration. Asks what is missing."""
     output = Output(as_json)
 
     def work() -> None:
-        text = _configuration(name, kind, strangers, plant, place)
+        if plant is not None:
+            text = _simulated(plant, place)
+        else:
+            text = _configuration(
+                name or typer.prompt("Name of this node"),
+                kind or _choice("What is it", KINDS),
+                strangers or _choice("May strangers trade with it", STRANGERS),
+            )
         parse_config(text)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (data / CONFIG_FILE).exists():
             raise UsageError(f"{data / CONFIG_FILE} exists already; nothing was changed.", code="config_exists")
         identity = create_identity(data)
         (data / CONFIG_FILE).write_text(text)
-        output.say(f"{name} is {identity.node_id}. Read {data / CONFIG_FILE}, then `v2xnode run --data {data}`.")
+        output.say(f"This node is {identity.node_id}.")
+        output.say(f"Read {data / CONFIG_FILE}, then `v2xnode run --data {data}`.")
         output.result({"node": identity.node_id, "data": str(data)})
 
     output.guarded(work)
 
 
-def _configuration(name: str, kind: Kind, strangers: str, plant: str, place: str) -> str:
-    simulated = bool(plant)
-    devices = f'driver = "simulated"\noptions = {{ socket = "{plant}", place = "{place}" }}'
+def _choice(question: str, answers: tuple[Answer, ...]) -> Answer:
+    """One of the answers, typed by a person. Raises UsageError."""
+    given = typer.prompt(f"{question} ({', '.join(answers)})").strip().lower()
+    found = next((answer for answer in answers if answer == given), None)
+    if found is None:
+        raise UsageError(f"{given!r} is none of {', '.join(answers)}; nothing was changed.", code="malformed")
+    return found
+
+
+def _simulated(plant: Path, place: str) -> str:
+    """The configuration of one place of the simulated world. Raises UsageError for a place that it does not have."""
+    from v2xnode.cli.demo.world import CAST, configuration
+    from v2xnode.toml import to_toml
+
+    cast = next((each for each in CAST if each.place == place), None)
+    if cast is None:
+        raise UsageError(f"--place is one of {', '.join(each.place for each in CAST)}.", code="unknown_place")
+    return f"# A simulated node: {cast.name}. Its devices are the plant's.\n\n" + to_toml(
+        configuration(cast, plant.absolute())
+    )
+
+
+def _configuration(name: str, kind: Kind, strangers: Strangers) -> str:
     return _TEMPLATE.format(
         name=name.replace("\\", "").replace('"', ""),
         visibility="open" if strangers == "yes" else "known",
-        loopback="true" if simulated else "false",
-        devices=devices if simulated else '# Name the driver of your charger, meter and battery.\ndriver = ""',
         electrical=_ELECTRICAL[kind],
         provides='["V2V", "V2H", "V2L"]' if kind == "vehicle" else "[]",
         reserve=300 if kind == "vehicle" else 0,

@@ -10,13 +10,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from v2xnode.cli.output import JsonOption, Output
 from v2xnode.clock import Clock
 from v2xnode.errors import LedgerInvalid, LocalError
+
+if TYPE_CHECKING:
+    from v2xnode.cli.demo.story import Told
 
 SPEED = 10
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
@@ -82,11 +85,27 @@ async def _run(directory: Path, transport: str, speed: int, tamper: bool, serve:
     }
     output.say(f"{len(told.trades)} trades settled, {len(told.refusals)} refused, in {result['wall_s']} s.")
     code = 0 if all(ledger["verified"] for ledger in ledgers) else LedgerInvalid.exit_code
+    code = code or _unsettled(told, output)
     if tamper:
         result["tampered"] = await _tampered(directory, output)
         code = LedgerInvalid.exit_code if not result["tampered"]["verified"] else 1
     output.result(result)
     return code
+
+
+def _unsettled(told: "Told", output: Output) -> int:
+    """Exit code 1, and words, for a trade that did not end as it should have."""
+    wrong = [
+        each["service"]
+        for each in told.trades
+        if each["state"] != "settled"
+        or each["delivered_wh"]["agreed"] != each["delivered_wh"]["agreed_by_provider"]
+        or len(set(each["amount_micro"].values())) != 1
+        or each["delivered_wh"]["agreed"] == 0
+    ]
+    for service in wrong:
+        output.say(f"The {service} trade did not settle as it should have.")
+    return 1 if wrong else 0
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ async def inside(directory: Path, speed: int) -> AsyncIterator[Inside]:
             data = directory / cast.place
             data.mkdir(mode=0o700)
             create_identity(data)
-            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, clock, socket)))
+            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, socket, clock)))
             bearers = {"memory": network.transport(cast.place)}
             await stack.enter_async_context(open_node(data, bearers))
         yield Inside(directory, access)

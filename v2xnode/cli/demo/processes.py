@@ -66,7 +66,7 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
             data = directory / cast.place
             data.mkdir(mode=0o700)
             create_identity(data)
-            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, clock, socket)))
+            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, socket, clock)))
             nodes[cast.place] = await stack.enter_async_context(_node(data))
         await asyncio.gather(*(_answers(directory / place) for place in nodes))
         try:

@@ -47,12 +47,13 @@ class Cast:
     owner: Mapping[str, Any]
 
 
-def demo_world() -> WorldSpec:
-    """Batteries of real models, standard and assumed loads, cables that hang loose, and meters that disagree."""
+def demo_world(at_ms: int = EVENING_MS, *, plugged: bool = False) -> WorldSpec:
+    """Batteries of real models, standard and assumed loads, and meters that disagree; the cables hang loose, or join
+    the two cars and the cabin (`plugged`)."""
     id4, ioniq = ev_model("vw-id4"), ev_model("hyundai-ioniq-5")
     home = household("winter")
     return WorldSpec(
-        at_ms=EVENING_MS,
+        at_ms=at_ms,
         batteries={
             CAR_A: _strong(battery_of(id4, 0), RESERVE_WH + SPARE_WH),
             CAR_B: battery_of(ioniq, 290),
@@ -74,9 +75,9 @@ def demo_world() -> WorldSpec:
             "cabin.v2l": _terminal(Profile.AC_OUTLET, Side.CLIENT, CABIN, 3_600, 16_000, 0, load=True),
         },
         cables={
-            "box": CableSpec(resistance_mohm=8, standby_w=60, loss_ppm=25_000),
+            "box": _cable("v2v", CAR_A, CAR_B, plugged, CableSpec(resistance_mohm=8, standby_w=60, loss_ppm=25_000)),
             "wallbox": CableSpec(resistance_mohm=30, standby_w=15, loss_ppm=20_000),
-            "extension": CableSpec(resistance_mohm=900, standby_w=2, loss_ppm=0),
+            "extension": _cable("v2l", CAR_B, CABIN, plugged, CableSpec(resistance_mohm=900, standby_w=2)),
         },
         meters={
             "car_a.v2v": MeterSpec(terminal="car_a.v2v", gain_ppm=3_000, clock_offset_ms=40, export_wh=1_204_551),
@@ -87,6 +88,10 @@ def demo_world() -> WorldSpec:
             "cabin.v2l": MeterSpec(terminal="cabin.v2l", gain_ppm=-8_000, clock_drift_ppm=-60, import_wh=77_440),
         },
     )
+
+
+def _cable(service: str, provider: str, client: str, plugged: bool, loose: CableSpec) -> CableSpec:
+    return replace(loose, provider=f"{provider}.{service}", client=f"{client}.{service}") if plugged else loose
 
 
 def _strong(battery: BatterySpec, energy_wh: int) -> BatterySpec:
@@ -175,15 +180,12 @@ CAST = (
 )
 
 
-def configuration(cast: Cast, clock: Clock, plant_socket: Path) -> dict[str, Any]:
-    """A node's configuration, as tables of its file."""
+def configuration(cast: Cast, plant_socket: Path, clock: Clock | None = None) -> dict[str, Any]:
+    """A node's configuration, as tables of its file; without a clock it lives in the machine's own time."""
+    shared = () if clock is None else ("speed", "world_origin_ms", "real_origin_ms")
     return {
         "node": {"name": cast.name, "visibility": "open"},
-        "clock": {
-            "speed": clock.speed,
-            "world_origin_ms": clock.world_origin_ms,
-            "real_origin_ms": clock.real_origin_ms,
-        },
+        "clock": {name: getattr(clock, name) for name in shared},
         "coap": {"loopback": True},
         "devices": {
             "driver": "simulated",
