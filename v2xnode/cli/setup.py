@@ -105,7 +105,7 @@ def init(
             text = _simulated(plant, place)
         else:
             text = _configuration(
-                name or typer.prompt("Name of this node"),
+                name or typer.prompt("Name of this node", err=True),
                 kind or _choice("What is it", KINDS),
                 strangers or _choice("May strangers trade with it", STRANGERS),
             )
@@ -124,7 +124,7 @@ def init(
 
 def _choice(question: str, answers: tuple[Answer, ...]) -> Answer:
     """One of the answers, typed by a person. Raises UsageError."""
-    given = typer.prompt(f"{question} ({', '.join(answers)})").strip().lower()
+    given = typer.prompt(f"{question} ({', '.join(answers)})", err=True).strip().lower()
     found = next((answer for answer in answers if answer == given), None)
     if found is None:
         raise UsageError(f"{given!r} is none of {', '.join(answers)}; nothing was changed.", code="malformed")
