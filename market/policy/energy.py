@@ -49,7 +49,7 @@ def sent_wh(offer: Offer, energy_wh: int, elapsed_ms: int) -> int:
     if offer.reference is Role.PROVIDER:
         return energy_wh
     standby_wh = rounded_up(offer.loss.standby_w * elapsed_ms, MS_PER_HOUR)
-    return rounded_up((energy_wh + standby_wh + 1) * PPM, PPM - offer.loss.loss_ppm)  # 1: the rule rounds half up
+    return rounded_up((energy_wh + standby_wh) * PPM, PPM - offer.loss.loss_ppm)
 
 
 def drawn_wh(offer: Offer, energy_wh: int, battery: BatteryFacts, elapsed_ms: int) -> int:
