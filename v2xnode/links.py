@@ -95,9 +95,13 @@ class DialledLink(PeerLink):
     traffic: Traffic
 
     async def ask(self, tag: int, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
-        """Send one frame and return the items of its answer. Raises LinkLost and FrameInvalid."""
+        """Send one frame and return the items of its answer. Raises LinkLost, and FrameInvalid for an answer that can't
+        be read or that says that our frame could not."""
         answer = await self.traffic.request(self.raw, self.session.seal(pack(tag, items)), timeout_ms)
-        return self._open(answer)
+        answered, said = unpack(self.session.open(answer))
+        if answered != tag:
+            raise FrameInvalid("The peer refused our frame.")
+        return said
 
     @asynccontextmanager
     async def pushes(self, tag: int) -> AsyncIterator[AsyncIterator[RawItems]]:
@@ -109,12 +113,9 @@ class DialledLink(PeerLink):
     async def _opened(self, frames: AsyncIterator[bytes]) -> AsyncIterator[RawItems]:
         async for frame in frames:
             try:
-                yield self._open(frame)
+                yield unpack(self.session.open(frame))[1]
             except (TransportError, FrameInvalid):
                 continue  # repeated, overtaken or forged: the next push tells the state again
-
-    def _open(self, frame: bytes) -> RawItems:
-        return unpack(self.session.open(frame))[1]
 
     async def aclose(self) -> None:
         await self.raw.aclose()

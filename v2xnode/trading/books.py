@@ -10,6 +10,7 @@ from ledger.errors import LedgerError, RemoteLedgerError
 from ledger.transaction import Transaction
 from ledger.view import Lock, View
 from ledger.writer import Writer
+from market.errors import Reason
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject
 from v2xnode.clock import Clock
@@ -121,12 +122,38 @@ class Books:
         signed = await self.run(work)
         return Link(message_of(signed), signed) if signed else None
 
+    async def latch_stop(self, request_id: bytes, reason: Reason) -> None:
+        """Make durable that a session is stopped for good: only its settlement is left."""
+        await self.run(lambda transaction: transaction.put(_stopped(request_id), reason.code.encode()))
+
+    async def end(self, request_id: bytes) -> None:
+        """A session is over: what it has locked is free."""
+
+        def work(transaction: Transaction) -> None:
+            transaction.unlock(request_id)
+            transaction.drop(_stopped(request_id))
+
+        await self.run(work)
+
+    async def release_all(self) -> None:
+        """Free what sessions had locked that ended with the process: none of them goes on."""
+
+        def work(transaction: Transaction) -> None:
+            for lock in transaction.locks():
+                transaction.unlock(lock.request_id)
+
+        await self.run(work)
+
     async def put(self, name: str, value: bytes) -> None:
         """Keep a small document."""
         await self.run(lambda transaction: transaction.put(name, value))
 
     async def get(self, name: str) -> bytes | None:
         return await self.run(lambda transaction: transaction.get(name))
+
+
+def _stopped(request_id: bytes) -> str:
+    return f"stopped:{request_id.hex()}"
 
 
 def _keep(transaction: Transaction, request_id: bytes, letters: Sequence[Letter]) -> None:

@@ -149,7 +149,7 @@ class Delivering:
 
     def post(self, event: object) -> None:
         """Something happened; a session that can't keep up loses readings, never orders or messages."""
-        if self._inbox.full() and isinstance(event, Metered):
+        if self._is_behind and isinstance(event, Metered):
             return
         self._inbox.put_nowait(event)
 
@@ -160,10 +160,15 @@ class Delivering:
     async def ask(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """A question of the client's: the session's answer to it."""
         answer: asyncio.Future[Sequence[Item]] = asyncio.get_running_loop().create_future()
-        if self.is_put_away:
+        if self.is_put_away or self._is_behind:
             return ()
         self.post(Question(link, items, answer))
         return await answer
+
+    @property
+    def _is_behind(self) -> bool:
+        """Half full: what is left is for the path's own news, of which there are few."""
+        return self._inbox.qsize() >= MAX_INBOX // 2
 
     @property
     def offer(self) -> Offer:
@@ -340,7 +345,7 @@ class Delivering:
             self.post(PathOff())
         self.events.tell("power_cut", self.request_id, code=reason.code, sentence=reason.sentence)
         try:
-            await self.books.put(f"stopped:{self.request_id.hex()}", reason.code.encode())
+            await self.books.latch_stop(self.request_id, reason)
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
 
@@ -403,7 +408,7 @@ class Delivering:
     async def _finish(self, finished: Finished) -> None:
         self.finished = finished
         self._linger_until_ms = self.clock.monotonic_ms() + LINGER_MS
-        await self.books.run(lambda transaction: transaction.unlock(self.request_id))
+        await self.books.end(self.request_id)
         self.events.tell(
             "finished",
             self.request_id,

@@ -187,4 +187,4 @@ class Selling:
             "request_ended", self.request.request_id, peer=short(self.peer), code=reason.code, sentence=reason.sentence
         )
         if any(isinstance(item.message, Confirm) for item in self._reply):
-            await self.books.run(lambda transaction: transaction.unlock(self.request.request_id))
+            await self.books.end(self.request.request_id)
