@@ -39,6 +39,7 @@ MAX_ITEMS = 8
 """Messages in one frame; a resumption repeats a few entries."""
 NO_SESSION = 0
 
+_MESSAGE_FIELDS = 2
 _ENTRY_FIELDS = 6
 _BODY = 4
 
@@ -167,11 +168,11 @@ def unpack(data: bytes) -> tuple[int, list[list[Any]]]:
     except LedgerError as problem:
         raise FrameInvalid(f"The frame is not canonical: {problem}") from None
     match value:
-        case [int() as tag, *raw] if 0 <= tag < 2**16 and len(raw) <= MAX_ITEMS:
-            items: list[list[Any]] = [item for item in raw if isinstance(item, list)]
+        case [int() as tag, *raw] if type(tag) is int and 0 <= tag < 2**16 and len(raw) <= MAX_ITEMS:
+            items: list[list[Any]] = [item for item in raw if isinstance(item, list) and len(item) >= _MESSAGE_FIELDS]
             if len(items) == len(raw):
                 return tag, items
-    raise FrameInvalid("A frame is a session tag and at most eight items.")
+    raise FrameInvalid("A frame is a session tag and at most eight items, each of at least a type and a map.")
 
 
 def request_id_in(item: list[Any]) -> bytes | None:
@@ -193,7 +194,7 @@ def read(item: list[Any], context: Reading) -> Item:
 
 
 def _read_message(item: list[Any], context: Reading) -> Plain | Letter:
-    if len(item) < 2 or type(item[0]) is not int or item[0] not in MESSAGES:
+    if len(item) < _MESSAGE_FIELDS or type(item[0]) is not int or item[0] not in MESSAGES:
         raise FrameInvalid("An item is a known type, a map, and for some a signature.")
     kind = MessageType(item[0])
     if kind in ENTRIES or (kind in SIGNED) != (len(item) == 3):

@@ -6,17 +6,18 @@ from typing import Any, ClassVar
 class NodeError(Exception):
     """Base of every error that `v2xnode` itself raises. `code` is for machines, `sentence` for people."""
 
-    code: ClassVar[str] = "node"
+    code: str = "node"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, sentence: str, **details: Any) -> None:
+    def __init__(self, sentence: str, *, code: str = "", **details: Any) -> None:
         super().__init__(sentence)
         self.sentence = sentence
+        self.code = code or self.code
         self.details = details
 
     def as_json(self) -> dict[str, Any]:
         """The error as one JSON object: code, sentence, and what belongs to it."""
-        return {"code": self.details.pop("code", self.code), "sentence": self.sentence, **self.details}
+        return {"code": self.code, "sentence": self.sentence, **self.details}
 
 
 class LocalError(NodeError):

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
+_DELETE = "\x7f"
+"""The one character that JSON's strings may hold as it is and TOML's may not."""
+
+
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Tables of strings, integers, booleans, lists and maps of these. JSON's strings are TOML's basic strings."""
     lines: list[str] = []
@@ -18,7 +22,7 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
 def _value(value: Any) -> str:
     match value:
         case bool() | int() | str():
-            return json.dumps(value, ensure_ascii=False)
+            return json.dumps(value, ensure_ascii=False).replace(_DELETE, "\\u007f")
         case list():
             return "[" + ", ".join(_value(each) for each in value) + "]"
         case Mapping():
