@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-
 _DELETE = "\x7f"
 """The one character that JSON's strings may hold as it is and TOML's may not."""
 
