@@ -62,6 +62,11 @@ GONE_PERIODS = 12
 RUNNING = (*POWERED, *STOPPED, *WRITTEN)
 
 
+def totals(close: Close) -> tuple[int, int]:
+    """What tells a newer Close from an older one."""
+    return close.receipts, close.agreed_wh
+
+
 class ClientDelivery(Delivery):
     """One delivery, seen by its client. Made with the Confirm, or with the Accept to say Ready in the same frame.
 
@@ -199,7 +204,9 @@ class ClientDelivery(Delivery):
             return () if self._account.disputed else (Refused(event.message),)
         self._peer_digest = event.digest
         self._account = after
-        return self._stop(Reason.METER_DISAGREEMENT, tell=False) if self._state in POWERED else ()
+        if self._state in POWERED:
+            return self._stop(Reason.METER_DISAGREEMENT, tell=False)
+        return () if self._state is Stage.STOPPING else self._answer_held()
 
     def _unwritten(self, _: LedgerFailed) -> Effects:
         """A Receipt that was not written does not count, and was sent to nobody."""
@@ -212,8 +219,7 @@ class ClientDelivery(Delivery):
     def _path_is_off(self) -> Effects:
         self._enter(Stage.SETTLING)
         self._wake(Timer.CLOSE, self._now + CLOSE_WAIT_MS)
-        held, self._their_close = self._their_close, None
-        return () if held is None else self._answer_close(held)
+        return self._answer_held()
 
     def _void_late(self, event: Received[Void]) -> Effects:
         """The provider's Void crossed our opening Receipt: it never saw that, so it never delivered."""
@@ -223,12 +229,22 @@ class ClientDelivery(Delivery):
         return self._peer_voids(event)
 
     def _closes_running(self, event: Received[Close]) -> Effects:
-        self._their_close = event
+        self._hold(event)
         return self._stop(said_by_peer(event.message.reason), tell=False)
 
     def _closes_stopping(self, event: Received[Close]) -> Effects:
-        self._their_close = event
+        self._hold(event)
         return ()
+
+    def _hold(self, event: Received[Close]) -> None:
+        """Keep a Close until it can be answered. An older one may come later: what supersedes a Close only adds."""
+        held = self._their_close
+        if held is None or totals(event.message) >= totals(held.message):
+            self._their_close = event
+
+    def _answer_held(self) -> Effects:
+        held, self._their_close = self._their_close, None
+        return () if held is None else self._answer_close(held)
 
     def _answer_close(self, event: Received[Close]) -> Effects:
         if self._account.open is not None:
@@ -238,6 +254,7 @@ class ClientDelivery(Delivery):
         if self._account.matches(event.message):
             return self._write_closed(event)
         if event.message.receipts == self._account.receipts - 1 and self._receipted_digest:
+            self._hold(event)  # it lacks our newest Receipt, or a Dispute about that is still on its way
             return (Repeat(self._receipted_digest),)
         return (Refused(event.message),)
 
@@ -329,6 +346,7 @@ class ClientDelivery(Delivery):
     STEPS: ClassVar[Table] = {
         **Delivery.COMMON_STEPS,
         (Stage.AGREED, Restart): _restart,
+        **rows(tuple(Stage), {Plugged: nothing}),
         (Stage.AGREED, Plugged): _plugged,
         **rows((Stage.AGREED, Stage.STARTING), {Confirm: _confirmed}),
         (Stage.STARTING, Start): _start,

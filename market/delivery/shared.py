@@ -267,7 +267,7 @@ class Delivery(Controlled):
         (Stage.PAUSED, PathEnded): _path_suspended,
         (Stage.STOPPING, PathEnded): _path_ended,
         (Stage.VOIDING, PathEnded): _path_voided,
-        **rows((Stage.STOPPING, Stage.VOIDING), {PathPrepared: nothing}),
+        **rows((*STOPPED, *WRITTEN, Stage.VOIDING, Stage.FINISHED), {PathPrepared: nothing}),
         **rows(
             (*STOPPED, *WRITTEN, Stage.VOIDING, Stage.FINISHED),
             {

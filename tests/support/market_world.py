@@ -71,6 +71,7 @@ class Side:
     clock_ms: int = 0
     opening_wh: int = 0
     prepared: bool = False
+    walks: int = 0
     allowed_w: int = 0
     outbox: dict[int, Packet] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
@@ -182,11 +183,12 @@ class World:
     def _do(self, side: Side, effect: object) -> bool:
         match effect:
             case BeginPath():
-                self.after(PREPARE_MS, lambda: self._prepare(side))
+                walk = side.walks
+                self.after(PREPARE_MS, lambda: self._prepare(side, walk))
             case AllowPower(power_w):
                 side.allowed_w = power_w
             case SuspendPath() | CutPower():
-                side.allowed_w, side.prepared = 0, False
+                side.allowed_w, side.prepared, side.walks = 0, False, side.walks + 1
                 self.after(OFF_MS, lambda: self.feed(side, PathEnded()))
             case Append():
                 return self._append(side, effect)
@@ -205,9 +207,10 @@ class World:
                 pass
         return True
 
-    def _prepare(self, side: Side) -> None:
-        side.prepared = True
-        self.feed(side, PathPrepared())
+    def _prepare(self, side: Side, walk: int) -> None:
+        if side.walks == walk:  # the path was not opened meanwhile
+            side.prepared = True
+            self.feed(side, PathPrepared())
 
     def _append(self, side: Side, effect: Append) -> bool:
         if side.fails(effect.message):

@@ -216,6 +216,25 @@ def test_a_close_that_overtakes_an_open_interval_gets_the_receipt_first() -> Non
     assert said(effects, Closed) == []
 
 
+def test_an_older_close_that_comes_later_does_not_hide_the_newer_one() -> None:
+    played = client_at(Stage.DELIVERING)
+    metered(played, 60, 100, 100)
+    played.hear(close(2, 100, (30_000,)), "newer")
+    played.hear(close(), "older")
+    assert said(played.give(PathEnded()), Closed)[0].agreed_wh == 100
+
+
+def test_a_close_that_overtakes_its_dispute_is_answered_once_that_is_here() -> None:
+    played = client_at(Stage.DELIVERING)
+    metered(played, 60, 100, 100)
+    metered(played, 120, 200, 200)
+    played.give(OwnerStop())
+    played.give(PathEnded())
+    assert played.hear(close(2, 150, (45_000,)), "c") == [Repeat(digest("i2"))]
+    effects = played.hear(Dispute(PROVIDER, AT_MS, 2, 200, 200, 150), "d")
+    assert said(effects, Closed) == [Closed(PROVIDER, 0, 2, 150, (45_000,))]
+
+
 def test_a_provider_that_does_not_close_is_closed_and_its_own_close_still_stands() -> None:
     played = client_at(Stage.SETTLING)
     assert said(played.give(Tick(), wait_ms=30_000), Close) == [
@@ -265,6 +284,8 @@ def test_a_restart_stops_and_receipts_what_is_left() -> None:
     assert [(each.answers, each.message.agreed_wh) for each in effects] == [(digest("i1"), 100)]
 
 
-def test_plugged_is_said_once() -> None:
+def test_a_plug_that_comes_again_or_too_late_says_nothing() -> None:
     played = client_at(Stage.AGREED)
     assert [type(each.message) for each in played.give(Plugged())] == [Ready]
+    assert played.give(Plugged()) == []
+    assert client_at(Stage.FINISHED).give(Plugged()) == []
