@@ -14,6 +14,7 @@ def coap_settings(config: Config) -> CoapSettings:
         port=coap.port,
         interfaces=(coap.interface,) if coap.interface else (),
         loopback=coap.loopback,
+        discovery_port=coap.discovery_port,
     )
 
 

@@ -69,6 +69,8 @@ class CoapSection(Section):
     """Discovery on this machine only."""
     interface: str = ""
     """Name of the one network interface for discovery; empty: all."""
+    discovery_port: Annotated[int, Field(ge=1, le=65_535)] = 5_683
+    """The shared port of discovery; another one makes a network of its own, for tests."""
 
 
 class PathSection(Section):
