@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from market.terms import Profile
+from market.units import Role
 from v2xnode.devices.errors import DeviceRefused
-from v2xnode.devices.interface import PathCommand, Profile, Side
+from v2xnode.devices.interface import PathCommand
 from v2xnode.devices.plant.battery import BatterySpec
 from v2xnode.devices.plant.cable import CableSpec
 from v2xnode.devices.plant.load import LoadSpec
@@ -55,8 +57,8 @@ def make_world(profile: Profile, pairs: int = 1, curtails: bool = True, energy_w
     return WorldSpec(
         batteries=batteries,
         loads={f"c{i}": load for i in specs} if loaded else {},
-        terminals={f"p{i}": _terminal(profile, Side.PROVIDER, f"p{i}", battery=True) for i in specs}
-        | {f"c{i}": _terminal(profile, Side.CLIENT, f"c{i}", battery=not loaded) for i in specs},
+        terminals={f"p{i}": _terminal(profile, Role.PROVIDER, f"p{i}", battery=True) for i in specs}
+        | {f"c{i}": _terminal(profile, Role.CLIENT, f"c{i}", battery=not loaded) for i in specs},
         cables={
             f"w{i}": CableSpec(provider=f"p{i}", client=f"c{i}", standby_w=5, loss_ppm=3_000, resistance_mohm=50)
             for i in specs
@@ -66,10 +68,10 @@ def make_world(profile: Profile, pairs: int = 1, curtails: bool = True, energy_w
     )
 
 
-def _terminal(profile: Profile, side: Side, name: str, *, battery: bool) -> TerminalSpec:
+def _terminal(profile: Profile, role: Role, name: str, *, battery: bool) -> TerminalSpec:
     return TerminalSpec(
         profile=profile,
-        side=side,
+        role=role,
         battery=name if battery else None,
         load=None if battery else name,
         max_power_w=11_000,
@@ -155,7 +157,7 @@ class Bench:
 
     def allow(self, max_power_w: int = MAX_POWER_W) -> None:
         for seat in self.seats:
-            self.feed(seat, PowerAllowed(max_power_w, direction_of(seat.begin.side)))
+            self.feed(seat, PowerAllowed(max_power_w, direction_of(seat.begin.role)))
 
     def energise(self, max_power_w: int = MAX_POWER_W) -> None:
         """From the start to power on both sides."""
@@ -181,8 +183,8 @@ def make_bench(profile: Profile, pairs: int = 1, world: WorldSpec | None = None,
     plant = Plant(world or make_world(profile, pairs))
     seats = []
     for i in range(1, pairs + 1):
-        provider = Seat(f"p{i}", _begin(profile, Side.PROVIDER, i, permit_ms))
-        client = Seat(f"c{i}", _begin(profile, Side.CLIENT, i, permit_ms))
+        provider = Seat(f"p{i}", _begin(profile, Role.PROVIDER, i, permit_ms))
+        client = Seat(f"c{i}", _begin(profile, Role.CLIENT, i, permit_ms))
         provider.peer, client.peer = client, provider
         seats += [provider, client]
     return Bench(plant, seats)
@@ -193,12 +195,12 @@ def pattern_for(pair: int, round_number: int = 1) -> int:
     return (pair * 4_099 + round_number * 257) & 0xFFFF
 
 
-def _begin(profile: Profile, side: Side, pair: int, permit_ms: int) -> Begin:
+def _begin(profile: Profile, role: Role, pair: int, permit_ms: int) -> Begin:
     limits = limits_of(profile)
-    master = PROFILES[profile].master is side
+    master = PROFILES[profile].master is role
     return Begin(
         profile=profile,
-        side=side,
+        role=role,
         own=limits,
         peer=limits,
         pattern=pattern_for(pair) if master else None,

@@ -21,22 +21,6 @@ MAX_COMMANDS = 16
 """Commands in one request: twice the longest list that a step of the interlock sends."""
 
 
-class Side(StrEnum):
-    """Whose side of the power path: the provider of energy or its client."""
-
-    PROVIDER = "provider"
-    CLIENT = "client"
-
-
-class Profile(StrEnum):
-    """How the two sides are joined; an agreement names one (see `power.profiles`)."""
-
-    DC_BPT = "dc_bpt"
-    DC_CONVERTER = "dc_converter"
-    AC_OUTLET = "ac_outlet"
-    AC_ISLAND = "ac_island"
-
-
 class Direction(StrEnum):
     """Which way a permit lets energy go, seen from our side."""
 

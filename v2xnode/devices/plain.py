@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -20,9 +20,12 @@ MAX_KINDS = 128
 
 
 def to_plain(value: object) -> Any:
-    """Dataclasses become maps, tuples lists, enumerations their values; the rest stays."""
+    """Dataclasses become maps, tuples lists, enumerations their values, or their names in lower case where the values
+    are numbers; the rest stays."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, IntEnum):
+        return value.name.lower()
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
@@ -47,6 +50,8 @@ def _convert(kind: Any, plain: object, where: str) -> object:
         return _table(kind, plain, where)
     if is_dataclass(kind):
         return _record(cast(type, kind), plain, where)
+    if issubclass(kind, IntEnum):
+        return _named(kind, plain, where)
     if issubclass(kind, Enum):
         return _built(kind, where, plain)
     if type(plain) is not kind:
@@ -83,6 +88,14 @@ def _record(kind: type, plain: object, where: str) -> object:
         raise DeviceDataInvalid(f"{where}: unknown {unknown}, missing {missing}")
     values = {key: _convert(shape[key][0], value, f"{where}.{key}") for key, value in plain.items()}
     return _built(kind, where, **values)
+
+
+def _named(kind: type[IntEnum], plain: object, where: str) -> IntEnum:
+    """The member whose name this is, in lower case: numbers of our own are nobody's to write down."""
+    names = {member.name.lower(): member for member in kind}
+    if not isinstance(plain, str) or plain not in names:
+        raise DeviceDataInvalid(f"{where}: expected one of {', '.join(names)}, not {plain!r:.60}")
+    return names[plain]
 
 
 def _built(kind: Callable[..., object], where: str, *args: object, **values: object) -> object:

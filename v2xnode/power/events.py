@@ -1,9 +1,11 @@
 """What goes into the interlock and what comes out of it."""
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
-from v2xnode.devices.interface import MAX_PERMIT_MS, Direction, PathCommand, PathSense, Profile, Side
+from market.terms import PlugStep, Profile
+from market.units import Role
+from v2xnode.devices.interface import MAX_PERMIT_MS, Direction, PathCommand, PathSense
 
 PERMIT_MS = 3_000
 """Default life of a permit (design: a node that dies leaves power off within it)."""
@@ -40,7 +42,7 @@ class Begin:
     for the follower. weld_limit_mv: `CHADEMO_WELD_LIMIT_MV` on a CHAdeMO connector."""
 
     profile: Profile
-    side: Side
+    role: Role
     own: PathLimits
     peer: PathLimits
     pattern: int | None = None
@@ -59,15 +61,6 @@ class Sensed:
     """What `Charger.sense` just returned."""
 
     sense: PathSense
-
-
-class PlugStep(IntEnum):
-    """How far the teller of a `PlugReport` is."""
-
-    PATTERN = 1  # emitted (master) or read (follower)
-    VERIFIED = 2  # both patterns compared and the same
-    PRECHARGED = 3  # the cable has the follower's battery voltage
-    CLOSED = 4  # contactor closed: the master may deliver
 
 
 @dataclass(frozen=True, slots=True)

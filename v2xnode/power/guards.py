@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from v2xnode.devices.interface import Insulation, Pilot, Profile
-from v2xnode.power.events import PlugStep
+from market.terms import PlugStep, Profile
+from v2xnode.devices.interface import Insulation, Pilot
 from v2xnode.power.picture import Picture
 from v2xnode.power.steps import Check, Step, insulated, island_proven
 

@@ -13,6 +13,7 @@ profile's table held; whatever goes missing, power ends, by order or because the
 from collections.abc import Callable
 from typing import Any
 
+from market.terms import PlugStep
 from v2xnode.devices.interface import SetPower as SetDevicePower
 from v2xnode.power.errors import NotNow, WrongDirection
 from v2xnode.power.events import (
@@ -30,7 +31,6 @@ from v2xnode.power.events import (
     PeerPlug,
     Phase,
     PlugReport,
-    PlugStep,
     PowerAllowed,
     Reached,
     Resume,
@@ -140,8 +140,8 @@ class Interlock:
             self._see.peer = new
 
     def _power_allowed(self, event: PowerAllowed, _: int) -> None:
-        if event.direction is not direction_of(self._see.setting.side):
-            raise WrongDirection(f"this side is the {self._see.setting.side.value}")
+        if event.direction is not direction_of(self._see.setting.role):
+            raise WrongDirection(f"this side is the {self._see.setting.role.name.lower()}")
         known = self._see.allowed_w
         self._see.allowed_w = event.max_power_w if known is None else min(known, event.max_power_w)
         self._renew_if_held()

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from v2xnode.devices.interface import PathSense, Permit, Side
+from market.terms import PlugStep
+from market.units import Role
+from v2xnode.devices.interface import PathSense, Permit
 from v2xnode.power.errors import PatternMissing
-from v2xnode.power.events import Begin, PlugReport, PlugStep
+from v2xnode.power.events import Begin, PlugReport
 from v2xnode.power.profiles import PROFILES, PathProfile, direction_of
 
 FOLLOW_MS = 1_000
@@ -45,15 +47,15 @@ class Picture:
 
     @property
     def is_master(self) -> bool:
-        return self.setting.side is self.profile.master
+        return self.setting.role is self.profile.master
 
     @property
     def is_client(self) -> bool:
-        return self.setting.side is Side.CLIENT
+        return self.setting.role is Role.CLIENT
 
     @property
     def needs_permit(self) -> bool:
-        return self.setting.side in self.profile.needs_permit
+        return self.setting.role in self.profile.needs_permit
 
     @property
     def ceiling_w(self) -> int:
@@ -94,4 +96,4 @@ class Picture:
 
     def permit(self) -> Permit:
         """A permit of full life for the present ceiling."""
-        return Permit(self.ceiling_w, direction_of(self.setting.side), self.setting.permit_ms)
+        return Permit(self.ceiling_w, direction_of(self.setting.role), self.setting.permit_ms)

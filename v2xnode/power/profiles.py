@@ -1,9 +1,11 @@
-"""The four ways to join a provider and a client, as data: an agreement names one."""
+"""What the power path adds to the profiles of `market.terms`: who needs a permit, and how the plug is proven."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from v2xnode.devices.interface import Direction, Profile, Side
+from market.terms import CurrentKind, Profile
+from market.units import Role
+from v2xnode.devices.interface import Direction
 
 
 class PatternKind(StrEnum):
@@ -13,69 +15,41 @@ class PatternKind(StrEnum):
     PILOT = "pilot"
 
 
-class Service(StrEnum):
-    """Vehicle to vehicle, to a stand-alone load, to a home."""
-
-    V2V = "V2V"
-    V2L = "V2L"
-    V2H = "V2H"
-
-
-class SilenceRule(StrEnum):
-    """What the provider does when the client falls silent: off within the permit, or on until the energy not yet
-    receipted reaches the agreed exposure, then a warned shutdown. Never past the reserve."""
-
-    OFF_WITHIN_PERMIT = "off_within_permit"
-    ON_TO_EXPOSURE = "on_to_exposure"
-
-
-@dataclass(frozen=True, slots=True)
-class LossRule:
-    """What the client pays between delivery point and own meter: standby_w all the time, loss_ppm of the energy."""
-
-    standby_w: int
-    loss_ppm: int
-
-
 @dataclass(frozen=True, slots=True)
 class PathProfile:
-    """master: the side whose device leads the power path, emits the pattern and watches the insulation.
-    meter_side: where the delivery point is. needs_permit: the sides whose device opens without one.
-    loss_rule: proposed in an offer that says nothing else."""
+    """needs_permit: the sides whose device opens without one."""
 
     profile: Profile
-    dc: bool
-    master: Side
-    meter_side: Side
-    needs_permit: frozenset[Side]
-    pattern: PatternKind
-    loss_rule: LossRule
+    needs_permit: frozenset[Role]
+
+    @property
+    def dc(self) -> bool:
+        return self.profile.current_kind is CurrentKind.DC
+
+    @property
+    def master(self) -> Role:
+        """The side whose device leads the power path, emits the pattern and watches the insulation."""
+        return self.profile.master
+
+    @property
+    def pattern(self) -> PatternKind:
+        return PatternKind.VOLTAGE_STEPS if self.dc else PatternKind.PILOT
 
 
-_BOTH = frozenset(Side)
-_PROVIDER = frozenset({Side.PROVIDER})
-_PILOT = PatternKind.PILOT
-_STEPS = PatternKind.VOLTAGE_STEPS
+_BOTH = frozenset(Role)
+_PROVIDER = frozenset({Role.PROVIDER})
 
 PROFILES = {
-    profile.profile: profile
-    for profile in (
-        PathProfile(Profile.DC_BPT, True, Side.CLIENT, Side.CLIENT, _BOTH, _STEPS, LossRule(0, 5_000)),
-        PathProfile(Profile.DC_CONVERTER, True, Side.PROVIDER, Side.PROVIDER, _BOTH, _STEPS, LossRule(30, 30_000)),
-        PathProfile(Profile.AC_OUTLET, False, Side.PROVIDER, Side.PROVIDER, _PROVIDER, _PILOT, LossRule(0, 10_000)),
-        PathProfile(Profile.AC_ISLAND, False, Side.PROVIDER, Side.PROVIDER, _PROVIDER, _PILOT, LossRule(0, 10_000)),
+    each.profile: each
+    for each in (
+        PathProfile(Profile.DC_BPT, _BOTH),
+        PathProfile(Profile.DC_CONVERTER, _BOTH),
+        PathProfile(Profile.AC_OUTLET, _PROVIDER),
+        PathProfile(Profile.AC_ISLAND, _PROVIDER),
     )
 }
-"""By name. The loss rules are assumed: a few metres of cable lose under 1 % at rated current, a DC/DC box 3 %."""
-
-SERVICES = {
-    Service.V2V: (SilenceRule.OFF_WITHIN_PERMIT, frozenset({Profile.DC_CONVERTER, Profile.AC_OUTLET})),
-    Service.V2L: (SilenceRule.ON_TO_EXPOSURE, frozenset({Profile.AC_OUTLET})),
-    Service.V2H: (SilenceRule.ON_TO_EXPOSURE, frozenset({Profile.DC_BPT, Profile.AC_ISLAND})),
-}
-"""The silence rule of each service, and the profiles that it can use."""
 
 
-def direction_of(side: Side) -> Direction:
-    """Which way energy goes, seen from a side."""
-    return Direction.OUT if side is Side.PROVIDER else Direction.IN
+def direction_of(role: Role) -> Direction:
+    """Which way energy goes, seen from one side."""
+    return Direction.OUT if role is Role.PROVIDER else Direction.IN

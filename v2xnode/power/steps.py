@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from market.terms import PlugStep, Profile
 from v2xnode.devices.interface import (
     CableCheck,
     Close,
@@ -20,11 +21,10 @@ from v2xnode.devices.interface import (
     PilotReady,
     Port,
     Precharge,
-    Profile,
     SetPower,
     Unlock,
 )
-from v2xnode.power.events import Milestone, PlugStep
+from v2xnode.power.events import Milestone
 from v2xnode.power.picture import Picture
 
 PEER_MS = 30_000

@@ -29,7 +29,7 @@ from market.delivery import (
 )
 from market.errors import Reason
 from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, Refused, Repeat, Tell, Tick
-from market.terms import Alive, Offer, PlugStep, PowerState, ResolvingKey, Status, Subscribe
+from market.terms import Alive, Offer, PowerState, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
 from v2xnode.devices.interface import PATTERN_BITS
@@ -60,7 +60,6 @@ from v2xnode.power.events import (
     Resume,
     SetPower,
 )
-from v2xnode.power.events import PlugStep as PathPlugStep
 from v2xnode.power.profiles import direction_of
 from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.channel import Channel, ClientChannel, ProviderChannel
@@ -307,7 +306,7 @@ class Delivering:
                 self._first = self._first or self._last
                 await self._feed(self._last)
             case PlugTold(report):
-                await self._feed(OwnPlug(report.round, PlugStep(int(report.step)), report.pattern, report.voltage_mv))
+                await self._feed(OwnPlug(report.round, report.step, report.pattern, report.voltage_mv))
             case PathReached(milestone):
                 self.events.tell("path", self.request_id, milestone=milestone.value)
                 if milestone is Milestone.READY_FOR_POWER:
@@ -334,7 +333,7 @@ class Delivering:
     async def _allow(self, power_w: int) -> None:
         if not self._allowed:
             self._allowed = True
-            await self.path.feed(PowerAllowed(self.agreement.power_max_w, direction_of(self.begin.side)))
+            await self.path.feed(PowerAllowed(self.agreement.power_max_w, direction_of(self.begin.role)))
         await self.path.feed(SetPower(power_w))
 
     async def _cut_power(self, reason: Reason) -> None:
@@ -366,7 +365,7 @@ class Delivering:
                     await self.path.feed(Resume(fresh_pattern() if self.begin.pattern is not None else None))
             case PlugHeard(plug):
                 if self.path.begun:
-                    report = PlugReport(plug.round, PathPlugStep(int(plug.step)), plug.pattern, plug.voltage_mv)
+                    report = PlugReport(plug.round, plug.step, plug.pattern, plug.voltage_mv)
                     await self.path.feed(PeerPlug(report))
             case Append():
                 await self._append(effect)

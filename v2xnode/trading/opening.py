@@ -9,8 +9,6 @@ from market.negotiation import Confirmed
 from market.terms import Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
-from v2xnode.devices.interface import Profile as PathProfile
-from v2xnode.devices.interface import Side
 from v2xnode.envelope import Link, Reading
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
@@ -137,8 +135,8 @@ class Workshop:
 
     def _begin(self, profile: Profile, role: Role, peer: Electrical) -> Begin:
         return Begin(
-            profile=PathProfile[profile.name],
-            side=Side[role.name],
+            profile=profile,
+            role=role,
             own=limits_of(self.electrical),
             peer=limits_of(peer),
             pattern=fresh_pattern() if profile.master is role else None,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_world
 from v2xnode.devices.errors import DeviceUnreachable
-from v2xnode.devices.interface import Profile
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant_client import connect_plant
 from v2xnode.devices.plant_server import serve_plant

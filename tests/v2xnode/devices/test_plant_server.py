@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_world
 from v2xnode.devices.errors import DeviceDataInvalid, DeviceUnreachable
-from v2xnode.devices.interface import Close, Direction, Permit, Profile
+from v2xnode.devices.interface import Close, Direction, Permit
 from v2xnode.devices.plain import to_plain
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant_client import MAX_LINE_BYTES, connect_plant

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from market.terms import Profile
 from tests.contract.device_contract import DeviceContract, PairedDevices
 from tests.support.power_harness import make_world
 from v2xnode.devices.errors import DeviceUnknown
-from v2xnode.devices.interface import DeviceSet, Direction, Profile
+from v2xnode.devices.interface import DeviceSet, Direction
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant_client import connect_plant
 from v2xnode.devices.plant_server import serve_plant

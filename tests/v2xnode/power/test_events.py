@@ -1,6 +1,8 @@
 import pytest
 
-from v2xnode.devices.interface import MAX_PERMIT_MS, Profile, Side
+from market.terms import Profile
+from market.units import Role
+from v2xnode.devices.interface import MAX_PERMIT_MS
 from v2xnode.power.events import WELD_LIMIT_MV, Begin, PathLimits
 
 LIMITS = PathLimits(200_000, 500_000, 32_000, 7_000)
@@ -19,7 +21,7 @@ def test_a_begin_can_not_loosen_what_keeps_people_safe(permit_ms: int, weld_mv: 
     with pytest.raises(ValueError, match="must be"):
         Begin(
             profile=Profile.DC_BPT,
-            side=Side.CLIENT,
+            role=Role.CLIENT,
             own=LIMITS,
             peer=LIMITS,
             permit_ms=permit_ms,

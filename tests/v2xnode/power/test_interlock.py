@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from market.terms import PlugStep, Profile
+from market.units import Role
 from tests.support.power_harness import MAX_POWER_W, TICK_MS, Bench, make_bench, make_world, pattern_for
-from v2xnode.devices.interface import Close, Direction, Permit, Precharge, Profile, Unlock
+from v2xnode.devices.interface import Close, Direction, Permit, Precharge, Unlock
 from v2xnode.devices.interface import SetPower as SetDevicePower
 from v2xnode.devices.plant.terminal import Fault
 from v2xnode.power.errors import NotNow, PatternMissing, WrongDirection
@@ -21,7 +23,6 @@ from v2xnode.power.events import (
     PeerPlug,
     Phase,
     PlugReport,
-    PlugStep,
     PowerAllowed,
     Reached,
     Resume,
@@ -113,7 +114,7 @@ def test_a_killed_node_leaves_0_w_within_its_permit(profile: Profile, permit_ms:
     for dead in range(2):
         bench = make_bench(profile, permit_ms=permit_ms)
         seat = bench.seats[dead]
-        if seat.begin.side not in PROFILES[profile].needs_permit:
+        if seat.begin.role not in PROFILES[profile].needs_permit:
             continue
         bench.energise()
         bench.run(4_000)
@@ -319,7 +320,7 @@ def test_a_fault_on_the_way_up_stops_it_at_its_own_step(
 
 @DC
 def test_a_welded_contactor_keeps_both_connectors_locked(profile: Profile) -> None:
-    follower = 0 if PROFILES[profile].master.value == "client" else 1
+    follower = 0 if PROFILES[profile].master is Role.CLIENT else 1
     bench = make_bench(profile)
     bench.energise()
     bench.plant.inject(bench.seats[follower].terminal, Fault.WELD)
@@ -338,7 +339,7 @@ def test_a_chademo_connector_waits_for_10_v() -> None:
     for seat in bench.seats:
         seat.begin = Begin(
             profile=seat.begin.profile,
-            side=seat.begin.side,
+            role=seat.begin.role,
             own=seat.begin.own,
             peer=seat.begin.peer,
             pattern=seat.begin.pattern,
@@ -408,7 +409,7 @@ def test_limits_that_do_not_overlap_end_before_the_lock() -> None:
     seat = bench.seats[0]
     own = seat.begin.own
     high = type(own)(600_000, 900_000, 32_000, 7_000)
-    seat.begin = Begin(profile=Profile.DC_BPT, side=seat.begin.side, own=own, peer=high)
+    seat.begin = Begin(profile=Profile.DC_BPT, role=seat.begin.role, own=own, peer=high)
     bench.feed(seat, seat.begin)
     assert seat.faults == ["incompatible"]
     assert bench.plant.log.of("lock") == []
@@ -422,7 +423,7 @@ def test_what_is_not_legal_raises_and_changes_nothing() -> None:
         with pytest.raises(NotNow):
             machine.handle(event, 0)
     assert machine.phase is Phase.IDLE
-    wrong = Begin(profile=Profile.DC_BPT, side=provider.begin.side, own=provider.begin.own, peer=provider.begin.own,
+    wrong = Begin(profile=Profile.DC_BPT, role=provider.begin.role, own=provider.begin.own, peer=provider.begin.own,
                   pattern=7)  # fmt: skip
     with pytest.raises(PatternMissing):
         machine.handle(wrong, 0)

@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from market.terms import Profile
+from market.units import Role
 from tests.support.power_harness import MAX_POWER_W, Bench, Seat, make_bench, make_world, pattern_for
-from v2xnode.devices.interface import Profile, Side
 from v2xnode.devices.plant.terminal import Fault
 from v2xnode.power.errors import NotNow
 from v2xnode.power.events import Event, Limit, Milestone, Pause, Phase, PowerAllowed, Resume, SetPower, Stop
@@ -58,7 +59,7 @@ class AnySequence(RuleBasedStateMachine):
         if heard:
             self.allowed.add(seat.terminal)
             self.ceilings[seat.terminal] = min(self.ceilings.get(seat.terminal, watts), watts)
-        self._feed(seat, PowerAllowed(watts, direction_of(seat.begin.side)))
+        self._feed(seat, PowerAllowed(watts, direction_of(seat.begin.role)))
 
     @rule(watts=st.sampled_from([1_500, MAX_POWER_W]))
     def all_goes_well(self, watts: int) -> None:
@@ -85,7 +86,7 @@ class AnySequence(RuleBasedStateMachine):
     def resume(self) -> None:
         self.rounds += 1
         for seat in self.bench.seats:
-            master = PROFILES[seat.begin.profile].master is seat.begin.side
+            master = PROFILES[seat.begin.profile].master is seat.begin.role
             self._feed(seat, Resume(pattern_for(1, self.rounds) if master else None))
 
     @rule(which=SEATS)
@@ -129,11 +130,11 @@ class AnySequence(RuleBasedStateMachine):
             look = self.bench.plant.sense(seat.terminal)
             if look.power_w:
                 assert self.closed == {"p1", "c1"}
-            needs_permit = seat.begin.side in PROFILES[seat.begin.profile].needs_permit
+            needs_permit = seat.begin.role in PROFILES[seat.begin.profile].needs_permit
             if needs_permit:
                 assert abs(look.power_w) <= self._ceiling(seat)
                 assert look.power_w == 0 or look.permit_left_ms > 0
-            assert (look.power_w <= 0) if seat.begin.side is Side.CLIENT else (look.power_w >= 0)
+            assert (look.power_w <= 0) if seat.begin.role is Role.CLIENT else (look.power_w >= 0)
 
     @invariant()
     def a_permit_is_within_every_ceiling_and_held_by_no_machine_at_rest(self) -> None:

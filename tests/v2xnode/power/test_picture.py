@@ -1,14 +1,16 @@
 import pytest
 
-from v2xnode.devices.interface import Direction, Profile, Side
+from market.terms import PlugStep, Profile
+from market.units import Role
+from v2xnode.devices.interface import Direction
 from v2xnode.power.errors import PatternMissing
-from v2xnode.power.events import Begin, PathLimits, PlugReport, PlugStep
+from v2xnode.power.events import Begin, PathLimits, PlugReport
 from v2xnode.power.picture import FOLLOW_MS, Picture
 
 
-def picture(side: Side = Side.PROVIDER) -> Picture:
+def picture(role: Role = Role.PROVIDER) -> Picture:
     own, peer = PathLimits(1, 2, 1, 7_000), PathLimits(1, 2, 1, 5_000)
-    return Picture(Begin(profile=Profile.DC_CONVERTER, side=side, own=own, peer=peer, permit_ms=900))
+    return Picture(Begin(profile=Profile.DC_CONVERTER, role=role, own=own, peer=peer, permit_ms=900))
 
 
 def test_the_ceiling_is_the_least_of_all_that_was_ever_said() -> None:
@@ -42,7 +44,7 @@ def test_what_the_peer_said_in_another_round_does_not_count() -> None:
     assert see.peer_pattern == 7
 
 
-@pytest.mark.parametrize(("side", "pattern"), [(Side.PROVIDER, None), (Side.CLIENT, 5)])
-def test_only_the_master_brings_a_pattern(side: Side, pattern: int | None) -> None:
+@pytest.mark.parametrize(("role", "pattern"), [(Role.PROVIDER, None), (Role.CLIENT, 5)])
+def test_only_the_master_brings_a_pattern(role: Role, pattern: int | None) -> None:
     with pytest.raises(PatternMissing):
-        picture(side).take_pattern(pattern)
+        picture(role).take_pattern(pattern)

@@ -1,4 +1,5 @@
-from v2xnode.power.events import PlugReport, PlugStep, TellPlug
+from market.terms import PlugStep
+from v2xnode.power.events import PlugReport, TellPlug
 from v2xnode.power.telling import MAX_RETELLS, RETELL_MS, Telling
 
 REPORT = PlugReport(1, PlugStep.PATTERN, 7, 0)

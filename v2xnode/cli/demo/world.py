@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from market.terms import Profile
+from market.units import Role
 from v2xnode.clock import Clock
-from v2xnode.devices.interface import Profile, Side
 from v2xnode.devices.plant.battery import BatterySpec
 from v2xnode.devices.plant.cable import CableSpec
 from v2xnode.devices.plant.load import LoadSpec
@@ -67,12 +68,12 @@ def demo_world(at_ms: int = EVENING_MS, *, plugged: bool = False) -> WorldSpec:
             CABIN: load_of(cabin(), MIDNIGHT_MS),
         },
         terminals={
-            "car_a.v2v": _terminal(Profile.DC_CONVERTER, Side.PROVIDER, CAR_A, 50_000, 150_000, 12_000),
-            "car_b.v2v": _terminal(Profile.DC_CONVERTER, Side.CLIENT, CAR_B, 50_000, 150_000, 3_000),
-            "car_a.v2h": _terminal(Profile.DC_BPT, Side.PROVIDER, CAR_A, 10_000, 32_000, 3_000),
-            "house.v2h": _terminal(Profile.DC_BPT, Side.CLIENT, HOUSE, 11_000, 32_000, 30_000, load=True),
-            "car_b.v2l": _terminal(Profile.AC_OUTLET, Side.PROVIDER, CAR_B, 3_600, 16_000, 40_000),
-            "cabin.v2l": _terminal(Profile.AC_OUTLET, Side.CLIENT, CABIN, 3_600, 16_000, 0, load=True),
+            "car_a.v2v": _terminal(Profile.DC_CONVERTER, Role.PROVIDER, CAR_A, 50_000, 150_000, 12_000),
+            "car_b.v2v": _terminal(Profile.DC_CONVERTER, Role.CLIENT, CAR_B, 50_000, 150_000, 3_000),
+            "car_a.v2h": _terminal(Profile.DC_BPT, Role.PROVIDER, CAR_A, 10_000, 32_000, 3_000),
+            "house.v2h": _terminal(Profile.DC_BPT, Role.CLIENT, HOUSE, 11_000, 32_000, 30_000, load=True),
+            "car_b.v2l": _terminal(Profile.AC_OUTLET, Role.PROVIDER, CAR_B, 3_600, 16_000, 40_000),
+            "cabin.v2l": _terminal(Profile.AC_OUTLET, Role.CLIENT, CABIN, 3_600, 16_000, 0, load=True),
         },
         cables={
             "box": _cable("v2v", CAR_A, CAR_B, plugged, CableSpec(resistance_mohm=8, standby_w=60, loss_ppm=25_000)),
@@ -100,11 +101,11 @@ def _strong(battery: BatterySpec, energy_wh: int) -> BatterySpec:
 
 
 def _terminal(
-    profile: Profile, side: Side, owner: str, power_w: int, current_ma: int, loss_ppm: int, *, load: bool = False
+    profile: Profile, role: Role, owner: str, power_w: int, current_ma: int, loss_ppm: int, *, load: bool = False
 ) -> TerminalSpec:
     return TerminalSpec(
         profile=profile,
-        side=side,
+        role=role,
         battery=None if load else owner,
         load=owner if load else None,
         max_power_w=power_w,

@@ -6,6 +6,7 @@ The device refuses what it can judge for itself, and writes a `violation` for wh
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from market.units import Role
 from v2xnode.devices.errors import DeviceRefused
 from v2xnode.devices.interface import (
     CableCheck,
@@ -20,7 +21,6 @@ from v2xnode.devices.interface import (
     Port,
     Precharge,
     SetPower,
-    Side,
     Unlock,
 )
 from v2xnode.devices.plant.path import Path, inner_mv, live_mv
@@ -160,7 +160,7 @@ def _note_unsafe_closing(plant: "Plant", terminal: Terminal, path: Path) -> None
 
 
 def _permit(plant: "Plant", terminal: Terminal, command: Permit) -> None:
-    fitting = Direction.OUT if terminal.spec.side is Side.PROVIDER else Direction.IN
+    fitting = Direction.OUT if terminal.spec.role is Role.PROVIDER else Direction.IN
     if command.direction is not fitting:
         raise _refuse("wrong_direction", "Energy does not go this way here.")
     until_ms = plant.now_ms + command.valid_ms

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from v2xnode.devices.interface import Profile, Side
+from market.terms import Profile
+from market.units import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,17 +11,17 @@ class Kind:
     """needs_permit: the sides whose device opens without one. inner_bus: the master's converter stands between its
     battery's contactor and the cable. island: the client's house must be proven cut from the grid."""
 
-    master: Side
+    master: Role
     dc: bool
-    needs_permit: frozenset[Side]
+    needs_permit: frozenset[Role]
     inner_bus: bool = False
     island: bool = False
 
 
-BOTH = frozenset(Side)
+BOTH = frozenset(Role)
 KINDS = {
-    Profile.DC_BPT: Kind(Side.CLIENT, True, BOTH),
-    Profile.DC_CONVERTER: Kind(Side.PROVIDER, True, BOTH, inner_bus=True),
-    Profile.AC_OUTLET: Kind(Side.PROVIDER, False, frozenset({Side.PROVIDER})),
-    Profile.AC_ISLAND: Kind(Side.PROVIDER, False, frozenset({Side.PROVIDER}), island=True),
+    Profile.DC_BPT: Kind(Role.CLIENT, True, BOTH),
+    Profile.DC_CONVERTER: Kind(Role.PROVIDER, True, BOTH, inner_bus=True),
+    Profile.AC_OUTLET: Kind(Role.PROVIDER, False, frozenset({Role.PROVIDER})),
+    Profile.AC_ISLAND: Kind(Role.PROVIDER, False, frozenset({Role.PROVIDER}), island=True),
 }

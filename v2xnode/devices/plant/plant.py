@@ -171,7 +171,7 @@ class Plant:
         provider, client = self.terminals[cable.provider], self.terminals[cable.client]
         if Fault.PULLED in provider.faults | client.faults:
             return None
-        fits = provider.spec.profile is client.spec.profile and provider.spec.side is not client.spec.side
+        fits = provider.spec.profile is client.spec.profile and provider.spec.role is not client.spec.role
         return Path(cable, provider, client) if fits else None
 
     def _happen(self) -> None:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from v2xnode.devices.interface import Insulation, PathSense, Pilot, Side
+from market.units import Role
+from v2xnode.devices.interface import Insulation, PathSense, Pilot
 from v2xnode.devices.plant.path import Path, inner_mv, live_mv
 from v2xnode.devices.plant.quantity import watts_shown
 from v2xnode.devices.plant.terminal import Fault, Terminal
@@ -100,7 +101,7 @@ def _limit(plant: "Plant", terminal: Terminal) -> tuple[int, str]:
     if terminal.spec.battery is None:
         return terminal.spec.max_power_w, ""
     battery, grid_ms = plant.batteries[terminal.spec.battery], plant.world.grid_ms
-    charging = terminal.spec.side is Side.CLIENT
+    charging = terminal.spec.role is Role.CLIENT
     limit_mw = battery.charge_limit_mw(grid_ms) if charging else battery.discharge_limit_mw(grid_ms)
     if limit_mw >= terminal.spec.max_power_w * 1000:
         return terminal.spec.max_power_w, ""
@@ -122,7 +123,7 @@ def _ac_feedback(plant: "Plant", terminal: Terminal, path: Path | None) -> dict[
     feedback: dict[str, bool] = {}
     if terminal.is_master and not terminal.kind.dc:
         feedback["rcd_ok"] = path is not None and path.ready(plant.now_ms)
-    if terminal.kind.island and terminal.spec.side is Side.CLIENT:
+    if terminal.kind.island and terminal.spec.role is Role.CLIENT:
         feedback["grid_open"] = Fault.GRID_CLOSED not in terminal.faults
         feedback["grid_dead"] = Fault.GRID_LIVE not in terminal.faults
         feedback["neutral_bonded"] = Fault.UNBONDED not in terminal.faults

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from v2xnode.devices.interface import Direction, Profile, Side
+from market.terms import Profile
+from market.units import Role
+from v2xnode.devices.interface import Direction
 from v2xnode.devices.plant.kind import KINDS, Kind
 from v2xnode.devices.plant.quantity import Ramp, Thermal
 
@@ -47,7 +49,7 @@ class TerminalSpec:
     """
 
     profile: Profile
-    side: Side
+    role: Role
     battery: str | None = None
     load: str | None = None
     max_power_w: int
@@ -59,7 +61,7 @@ class TerminalSpec:
     def __post_init__(self) -> None:
         if (self.battery is None) == (self.load is None):
             raise ValueError("a terminal stands in front of either a battery or a load")
-        if self.side is Side.PROVIDER and self.battery is None:
+        if self.role is Role.PROVIDER and self.battery is None:
             raise ValueError("a provider's terminal needs a battery")
         if min(self.max_power_w, self.max_current_ma) < 1 or min(self.standby_w, self.response_ms) < 0:
             raise ValueError("power and current must be at least 1, standby and response at least 0")
@@ -101,11 +103,11 @@ class Terminal:
 
     @property
     def is_master(self) -> bool:
-        return self.spec.side is self.kind.master
+        return self.spec.role is self.kind.master
 
     @property
     def needs_permit(self) -> bool:
-        return self.spec.side in self.kind.needs_permit
+        return self.spec.role in self.kind.needs_permit
 
     @property
     def may_energise(self) -> bool:

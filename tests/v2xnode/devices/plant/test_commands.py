@@ -2,9 +2,10 @@
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_bench
 from v2xnode.devices.errors import DeviceRefused
-from v2xnode.devices.interface import CableCheck, Close, Direction, Emit, Lock, Permit, Precharge, Profile, Unlock
+from v2xnode.devices.interface import CableCheck, Close, Direction, Emit, Lock, Permit, Precharge, Unlock
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.terminal import Fault
 

@@ -1,7 +1,8 @@
 """How voltages come and go."""
 
+from market.terms import Profile
 from tests.support.power_harness import make_bench
-from v2xnode.devices.interface import Close, Direction, Open, Permit, Port, Precharge, Profile
+from v2xnode.devices.interface import Close, Direction, Open, Permit, Port, Precharge
 from v2xnode.devices.plant.plant import Plant
 
 

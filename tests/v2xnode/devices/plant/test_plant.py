@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from market.terms import Profile
 from tests.support.power_harness import Bench, make_bench, make_world
 from v2xnode.devices.errors import DeviceRefused, DeviceUnknown
-from v2xnode.devices.interface import Direction, Permit, Profile, SetPower
+from v2xnode.devices.interface import Direction, Permit, SetPower
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.quantity import UJ_PER_WH
 from v2xnode.devices.plant.terminal import Fault

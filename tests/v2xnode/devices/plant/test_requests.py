@@ -3,9 +3,10 @@ from typing import get_args
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_world
 from v2xnode.devices.errors import DeviceDataInvalid
-from v2xnode.devices.interface import Direction, Emit, Open, PathCommand, Permit, PilotReady, Port, Precharge, Profile
+from v2xnode.devices.interface import Direction, Emit, Open, PathCommand, Permit, PilotReady, Port, Precharge
 from v2xnode.devices.plant.commands import DOINGS
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.requests import NAMES, answer, command_from_plain, command_to_plain

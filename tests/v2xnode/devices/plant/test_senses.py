@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_bench
-from v2xnode.devices.interface import PathSense, Pilot, Profile
+from v2xnode.devices.interface import PathSense, Pilot
 from v2xnode.devices.plant.terminal import Fault
 
 FELT: list[tuple[Profile, str, Fault, Callable[[PathSense], bool]]] = [

@@ -1,11 +1,13 @@
 import pytest
 
-from v2xnode.devices.interface import Direction, Profile, Side
+from market.terms import Profile
+from market.units import Role
+from v2xnode.devices.interface import Direction
 from v2xnode.devices.plant.terminal import Fault, HeldPermit, Terminal, TerminalSpec
 
 
-def spec(profile: Profile = Profile.DC_BPT, side: Side = Side.PROVIDER, **changes: object) -> TerminalSpec:
-    values = {"profile": profile, "side": side, "battery": "b", "max_power_w": 9_000, "max_current_ma": 30_000}
+def spec(profile: Profile = Profile.DC_BPT, role: Role = Role.PROVIDER, **changes: object) -> TerminalSpec:
+    values = {"profile": profile, "role": role, "battery": "b", "max_power_w": 9_000, "max_current_ma": 30_000}
     return TerminalSpec(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -32,7 +34,7 @@ def test_an_outlets_load_decides_below_the_permit_and_a_client_there_needs_none(
     outlet = Terminal("o", spec(Profile.AC_OUTLET))
     outlet.permit = HeldPermit(2_000, Direction.OUT, 1)
     assert outlet.allowed_w == 2_000
-    client = Terminal("c", spec(Profile.AC_OUTLET, Side.CLIENT))
+    client = Terminal("c", spec(Profile.AC_OUTLET, Role.CLIENT))
     assert client.may_energise
     assert client.allowed_w == 9_000
 

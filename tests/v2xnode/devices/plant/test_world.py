@@ -2,9 +2,9 @@ import json
 
 import pytest
 
+from market.terms import Profile
 from tests.support.power_harness import make_world
 from v2xnode.devices.errors import DeviceDataInvalid
-from v2xnode.devices.interface import Profile
 from v2xnode.devices.plain import to_plain
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.world import battery_of, load_of, parse_world
