@@ -25,6 +25,7 @@ from v2xnode.power.events import (
     Phase,
     PlugReport,
     Reached,
+    Resume,
     Sensed,
     Stop,
     TellPlug,
@@ -135,6 +136,8 @@ class PowerPath:
 
     async def _feed(self, event: Event) -> None:
         async with self._busy:
+            if isinstance(event, Resume):
+                self._off_told = False
             await self._do(self._interlock.handle(event, self._clock.monotonic_ms()))
 
     async def stop(self, reason: str) -> None:

@@ -5,7 +5,6 @@ entries are durable before the peer hears of them.
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,23 +15,17 @@ from market.delivery import (
     BeginPath,
     CutPower,
     Finished,
-    OwnerLimit,
-    OwnPlug,
-    PathEnded,
-    PathPrepared,
     PlugHeard,
     PushStatus,
-    Reading,
     Redial,
     Resubscribe,
     SuspendPath,
 )
 from market.errors import Reason
 from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, Refused, Repeat, Tell, Tick
-from market.terms import Alive, Offer, PowerState, ResolvingKey, Status, Subscribe
+from market.terms import Alive, Offer, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
-from v2xnode.devices.interface import PATTERN_BITS
 from v2xnode.envelope import FrameInvalid, Item, Link, Plain, read
 from v2xnode.envelope import Reading as Context
 from v2xnode.errors import PeerError
@@ -41,40 +34,21 @@ from v2xnode.identity import short
 from v2xnode.links import AcceptedLink, RawItems
 from v2xnode.metering import (
     Metered,
-    News,
     PathDerated,
     PathEnding,
     PathFailed,
     PathOff,
     PathReached,
     PlugTold,
-    PowerPath,
 )
-from v2xnode.power.events import (
-    Begin,
-    Milestone,
-    Pause,
-    PeerPlug,
-    PlugReport,
-    PowerAllowed,
-    Resume,
-    SetPower,
-)
-from v2xnode.power.profiles import direction_of
 from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.channel import Channel, ClientChannel, ProviderChannel
+from v2xnode.trading.walk import Walk
 
 MAX_INBOX = 512
 """Things that one session may have to look at: half a minute of readings; more means that the disk hangs."""
 LINGER_MS = 30_000
 """World time that a delivery whose Close nobody answered waits for a late Receipt before it is put away."""
-
-WRONG_PLUG = "wrong_plug"
-_ENDINGS = {
-    "peer_ended": Reason.STOPPED_BY_PEER,
-    "supply_ended": Reason.STOPPED_BY_PEER,
-    "pause_expired": Reason.PAUSE_EXPIRED,
-}
 
 
 class DeliveryMachine(Protocol):
@@ -121,24 +95,16 @@ class Delivering:
     machine: DeliveryMachine
     channel: Channel
     context: Callable[[], Context]
-    begin: Begin
     books: Books
     clock: Clock
     events: EventLog
     met: Callable[[bytes, bytes], Awaitable[None]]
     redial: Callable[[], None] = lambda: None
-    started: Callable[[], None] = lambda: None
-    path: PowerPath = field(init=False)
+    walk: Walk = field(init=False)
     finished: Finished | None = None
     is_put_away: bool = False
     _inbox: "asyncio.Queue[object]" = field(default_factory=lambda: asyncio.Queue(MAX_INBOX))
-    _path_reason: Reason | None = None
-    _cut: bool = False
-    _allowed: bool = False
-    _walking: "asyncio.Task[None] | None" = None
     _linger_until_ms: int | None = None
-    _last: Reading | None = None
-    _first: Reading | None = None
 
     # what happens outside
 
@@ -151,10 +117,6 @@ class Delivering:
         if self._is_behind and isinstance(event, Metered):
             return
         self._inbox.put_nowait(event)
-
-    def news(self, news: News) -> None:
-        """What the power path tells."""
-        self.post(news)
 
     async def ask(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """A question of the client's: the session's answer to it."""
@@ -178,20 +140,6 @@ class Delivering:
         """End of the agreed window (UTC)."""
         return self.agreement.ends_at_ms
 
-    @property
-    def state(self) -> PowerState:
-        """Where our side of the path is."""
-        return self.path.state
-
-    @property
-    def delivered_wh(self) -> int:
-        """By our own meter, since the first reading."""
-        return self._last.register_wh - self._first.register_wh if self._last and self._first else 0
-
-    @property
-    def power_w(self) -> int:
-        return self._last.power_w if self._last else 0
-
     # the loop
 
     async def run(self, first: Sequence[object] = ()) -> Finished:
@@ -201,8 +149,7 @@ class Delivering:
                 await self._feed(event)
             while not self._is_over():
                 await self._take(await self._next())
-            if self._walking is not None:
-                await self._walking
+            await self.walk.end()
         finally:
             await self._put_away()
         if self.finished is None:
@@ -211,9 +158,7 @@ class Delivering:
 
     async def _put_away(self) -> None:
         self.is_put_away = True
-        if self._walking is not None and not self._walking.done():
-            self._walking.cancel()
-            await asyncio.gather(self._walking, return_exceptions=True)
+        await self.walk.put_away()
         while not self._inbox.empty():
             left = self._inbox.get_nowait()
             if isinstance(left, Question) and not left.answer.done():
@@ -246,7 +191,9 @@ class Delivering:
             case Arrived():
                 await self.books.acknowledged(event.digests)
             case Metered() | PlugTold() | PathReached() | PathDerated() | PathFailed() | PathEnding() | PathOff():
-                await self._path_news(event)
+                meant = self.walk.means(event)
+                if meant is not None:
+                    await self._feed(meant)
             case _:
                 await self._feed(event)
 
@@ -295,52 +242,10 @@ class Delivering:
         await self._feed(Received(message, item.digest, answers))
         return item
 
-    # the power path
-
-    async def _path_news(self, news: News) -> None:
-        match news:
-            case Metered(reading):
-                out = self.role is Role.PROVIDER
-                register_wh = reading.export_wh if out else reading.import_wh
-                self._last = Reading(reading.at_ms, register_wh, abs(reading.power_w))
-                self._first = self._first or self._last
-                await self._feed(self._last)
-            case PlugTold(report):
-                await self._feed(OwnPlug(report.round, report.step, report.pattern, report.voltage_mv))
-            case PathReached(milestone):
-                self.events.tell("path", self.request_id, milestone=milestone.value)
-                if milestone is Milestone.READY_FOR_POWER:
-                    await self._feed(PathPrepared())
-            case PathDerated(power_w, reason):
-                self.events.tell("derated", self.request_id, power_w=power_w, reason=reason)
-                await self._feed(OwnerLimit(power_w))
-            case PathFailed(code, sentence):
-                self._path_reason = Reason.WRONG_PLUG if code == WRONG_PLUG else Reason.POWER_FAULT
-                self.events.tell("path_fault", self.request_id, code=code, sentence=sentence)
-            case PathEnding(reason):
-                if not self._cut and self._path_reason is None:
-                    self._path_reason = _ENDINGS.get(reason)
-            case PathOff():
-                await self._feed(PathEnded(self._path_reason))
-
-    def _walk(self) -> None:
-        """Begin the path, or go on after a pause with a fresh pattern."""
-        if self._walking is None:
-            self.started()
-            self._walking = asyncio.create_task(self.path.run(self.begin))
-            self._walking.add_done_callback(_consume)
-
-    async def _allow(self, power_w: int) -> None:
-        if not self._allowed:
-            self._allowed = True
-            await self.path.feed(PowerAllowed(self.agreement.power_max_w, direction_of(self.begin.role)))
-        await self.path.feed(SetPower(power_w))
-
     async def _cut_power(self, reason: Reason) -> None:
         """Power off, then make durable that this session is stopped."""
-        self._cut = True
-        await self.path.stop(reason.code)
-        if not self.path.begun:
+        await self.walk.cut(reason)
+        if not self.walk.path.begun:
             self.post(PathOff())
         self.events.tell("power_cut", self.request_id, code=reason.code, sentence=reason.sentence)
         try:
@@ -355,18 +260,13 @@ class Delivering:
             case CutPower(reason):
                 await self._cut_power(reason)
             case AllowPower(power_w):
-                await self._allow(power_w)
+                await self.walk.allow(power_w)
             case SuspendPath():
-                await self.path.feed(Pause("paused"))
+                await self.walk.suspend()
             case BeginPath():
-                if self._walking is None:
-                    self._walk()
-                else:
-                    await self.path.feed(Resume(fresh_pattern() if self.begin.pattern is not None else None))
+                await self.walk.go()
             case PlugHeard(plug):
-                if self.path.begun:
-                    report = PlugReport(plug.round, plug.step, plug.pattern, plug.voltage_mv)
-                    await self.path.feed(PeerPlug(report))
+                await self.walk.hear_plug(plug)
             case Append():
                 await self._append(effect)
             case Tell(message):
@@ -420,14 +320,3 @@ class Delivering:
             receipts=finished.receipts,
             answered=finished.answered,
         )
-
-
-def fresh_pattern() -> int:
-    """A random pattern for the cable; 0 is left out, so that a dead reader can't match."""
-    return 1 + secrets.randbelow((1 << PATTERN_BITS) - 1)
-
-
-def _consume(task: "asyncio.Task[None]") -> None:
-    """A path that ended is looked at by `run`; here its exception only must not be called forgotten."""
-    if not task.cancelled():
-        task.exception()

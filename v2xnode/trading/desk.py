@@ -153,9 +153,9 @@ class Desk:
                 "request_id": request_id.hex(),
                 "role": each.role.name.lower(),
                 "peer": each.peer.hex(),
-                "state": each.state.name.lower(),
-                "delivered_wh": each.delivered_wh,
-                "power_w": each.power_w,
+                "state": each.walk.state.name.lower(),
+                "delivered_wh": each.walk.delivered_wh,
+                "power_w": each.walk.power_w,
             }
             for request_id, each in self._running.items()
         ]
@@ -172,7 +172,7 @@ class Desk:
             for need in self._needs:
                 need.withdraw()
         for each in chosen:
-            await each.path.stop(reason.code)
+            await each.walk.cut(reason)
             each.post(OwnerStop(reason))
         return [each.request_id.hex() for each in chosen]
 
@@ -279,7 +279,7 @@ class Desk:
         delivering, channel = self._workshop.for_client(agreed)
         link = agreed.asked.link
         self._set_ups[delivering.request_id] = SetUp(began_ms, bearer=link.bearer)
-        delivering.started = lambda: self._note_start(delivering.request_id, channel)
+        delivering.walk.started = lambda: self._note_start(delivering.request_id, channel)
         delivering.redial = lambda: self._keep(self._group.create_task(self._redial(delivering, channel)))
         channel.send(Plain(ResolvingKey(self.identity.resolving_key)))
         task = self._start(delivering, channel)

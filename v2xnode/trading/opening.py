@@ -19,9 +19,10 @@ from v2xnode.paths import Connectors, limits_of
 from v2xnode.power.events import Begin
 from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel, ProviderChannel
-from v2xnode.trading.delivering import Arrived, Delivering, Heard, fresh_pattern
+from v2xnode.trading.delivering import Arrived, Delivering, Heard
 from v2xnode.trading.need import Agreement as Agreed
 from v2xnode.trading.selling import Selling
+from v2xnode.trading.walk import Walk, fresh_pattern
 
 NONCE_BYTES = 8
 
@@ -124,13 +125,14 @@ class Workshop:
             machine=machine,
             channel=channel,
             context=context,
-            begin=self._begin(profile, role, peer_electrical),
             books=self.books,
             clock=self.clock,
             events=self.events,
             met=self.met,
         )
-        delivering.path = PowerPath(connector.devices, self.clock, delivering.post)
+        path = PowerPath(connector.devices, self.clock, delivering.post)
+        begin = self._begin(profile, role, peer_electrical)
+        delivering.walk = Walk(request.request_id, path, begin, agreement.power_max_w, self.events)
         return delivering
 
     def _begin(self, profile: Profile, role: Role, peer: Electrical) -> Begin:

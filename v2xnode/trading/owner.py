@@ -254,9 +254,9 @@ class Owner:
             service=delivering.service,
             client_key=delivering.peer,
             window=Window(max(0, delivering.began_at_ms), max(1, delivering.ends_at_ms)),
-            delivered_wh=delivering.delivered_wh,
+            delivered_wh=delivering.walk.delivered_wh,
             owed_micro=0,  # receipted amounts stand in the ledger, and so in the commitments
-            ahead_wh=energy_at_power_wh(delivering.power_w, AHEAD_MS),
+            ahead_wh=energy_at_power_wh(delivering.walk.power_w, AHEAD_MS),
         )
         return recheck_running(running, self.policy, self._battery, commitments, now_ms, trusted(now_ms))
 
