@@ -46,6 +46,8 @@ async def serve_plant(plant: Plant, path: Path, now_ms: Callable[[], int], speed
         connections.add(task)
         try:
             await _converse(plant, now_ms, reader, writer)
+        except asyncio.CancelledError:
+            pass  # the plant is stopping: the caller sees the connection end
         finally:
             connections.discard(task)
             writer.close()
