@@ -1,11 +1,12 @@
 """What a trade's entries mean: the money they move, and the trade as people and programs see it.
 
-Receipts make an amount pending, the settlement posts it. The provider books what it is owed against income, the
-client what it owes against expense; each in its own ledger, from the same entries, and so the same amounts.
+Receipts make an amount pending, the settlement posts it, and a peer's word alone moves nothing. The provider books
+what it is owed against income, the client what it owes against expense; each in its own ledger, from the same entries,
+and so the same amounts.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger import cbor
@@ -17,6 +18,7 @@ from market.terms import (
     Accept,
     Close,
     Closed,
+    Confirm,
     Dispute,
     EntryBody,
     Interval,
@@ -47,33 +49,68 @@ def payable(peer: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Money:
-    """What a trade's entries have moved so far."""
+    """What a trade's entries have moved so far, in our books.
+
+    heard: the client's Receipts, by hash, that we as the provider have not answered yet.
+    """
 
     role: Role | None = None
     peer: bytes = b""
     currency: str = ""
     receipted_micro: int = 0
     settled_micro: int = 0
+    heard: tuple[tuple[bytes, int], ...] = ()
 
     def after(self, stored: StoredEntry) -> "_Money":
         message = message_of(stored.signed)
-        match message:
-            case Accept():
-                role = Role.CLIENT if stored.own else Role.PROVIDER
-                peer = message.peer if stored.own else stored.entry.node
-                return _Money(role, peer, message.currency)
-            case Receipt():
-                return _Money(self.role, self.peer, self.currency, sum(message.amounts_micro), self.settled_micro)
-            case Close() | Closed():
-                return _Money(self.role, self.peer, self.currency, self.receipted_micro, sum(message.amounts_micro))
-            case _:
-                return self
+        if isinstance(message, Accept):
+            return self._agreed(stored, message)
+        if self.role is None:
+            return self._before_agreement(message)
+        if not stored.own and stored.entry.node != self.peer:
+            raise ValueError("this trade is with somebody else")
+        if isinstance(message, Receipt) and stored.own is not (self.role is Role.CLIENT):
+            raise ValueError("only the client writes receipts")
+        return self._ours(stored, message) if stored.own else self._theirs(stored, message)
+
+    def _agreed(self, stored: StoredEntry, message: Accept) -> "_Money":
+        """An Accept after one that was rejected begins anew; one after money has moved would undo that."""
+        role = Role.CLIENT if stored.own else Role.PROVIDER
+        peer = message.peer if stored.own else stored.entry.node
+        if self.receipted_micro or self.settled_micro or self.heard:
+            raise ValueError("this trade has been delivered already")
+        if self.role is not None and (self.role, self.peer) != (role, peer):
+            raise ValueError("this trade is with somebody else")
+        return _Money(role, peer, message.currency)
+
+    def _before_agreement(self, message: EntryBody) -> "_Money":
+        if isinstance(message, Receipt | Close | Closed):
+            raise ValueError("an amount needs an agreement")
+        return self
+
+    def _theirs(self, stored: StoredEntry, message: EntryBody) -> "_Money":
+        """A peer says what it likes: its Receipt counts from our answer to it, its settlement from our own."""
+        if not isinstance(message, Receipt):
+            return self
+        return replace(self, heard=(*self.heard, (stored.hash, sum(message.amounts_micro))))
+
+    def _ours(self, stored: StoredEntry, message: EntryBody) -> "_Money":
+        receipted_micro = dict(self.heard).get(stored.entry.answers, self.receipted_micro)
+        settled_micro = self.settled_micro
+        if isinstance(message, Receipt):
+            receipted_micro = sum(message.amounts_micro)
+        elif isinstance(message, Close | Closed):
+            settled_micro = sum(message.amounts_micro)
+        heard = () if receipted_micro != self.receipted_micro else self.heard
+        return replace(self, receipted_micro=receipted_micro, settled_micro=settled_micro, heard=heard)
 
 
 def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
     """The postings of one entry: a receipt's new amount pending, a settlement's moved to posted. Pure.
 
-    Raises ValueError for an entry that moves money outside an agreement, or backwards past what is settled.
+    Only what we sign ourselves moves money in our books: the client's own Receipt; the provider's answer to one, which
+    says that it reckons the same; our own Close or Closed. Raises ValueError for an entry that belongs to no
+    agreement of ours, or that begins a delivered one anew.
     """
     if not stored.type.of_trade:
         return ()
@@ -86,10 +123,6 @@ def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequenc
         raise ValueError(str(problem)) from problem
     pending = after.receipted_micro - before.receipted_micro
     settled = after.settled_micro - before.settled_micro
-    if pending == settled == 0:
-        return ()
-    if before.role is None:
-        raise ValueError("an amount needs an agreement")
     return [
         *_pair(before, pending, State.PENDING),
         *_pair(before, settled, State.VOID),
@@ -144,9 +177,8 @@ class Trade:
 
     @property
     def settlement(self) -> Close | Closed | None:
-        """The newest settlement entry."""
-        closes = [message for _, message in self.entries if isinstance(message, Close | Closed)]
-        return closes[-1] if closes else None
+        """Our own newest settlement entry: what the peer says beside it is not ours."""
+        return _settlement(self.entries)
 
     @property
     def settled_at_ms(self) -> int:
@@ -210,7 +242,7 @@ class Trade:
 def trade(view: View, request_id: bytes) -> Trade | None:
     """One trade, from its entries and messages; None for an id that the ledger does not know."""
     entries = tuple((stored, message_of(stored.signed)) for stored in view.entries(request_id))
-    accept = next((pair for pair in entries if isinstance(pair[1], Accept)), None)
+    accept = _accepted(entries)
     if accept is None:
         return None
     stored, message = accept
@@ -223,26 +255,48 @@ def trade(view: View, request_id: bytes) -> Trade | None:
         request_id,
         role,
         peer,
-        _state([each for _, each in entries]),
+        _state(entries),
         from_map(Request, cbor.decode(request.payload)) if request else None,
         from_map(Offer, cbor.decode(offer.payload)) if offer else None,
         entries,
     )
 
 
-def _state(messages: Sequence[EntryBody]) -> str:
-    kinds = {type(message) for message in messages}
+def _accepted(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> tuple[StoredEntry, Accept] | None:
+    """The Accept that was confirmed, else the newest: one for an older offer may have been rejected before it."""
+    accepts = {stored.hash: (stored, message) for stored, message in entries if isinstance(message, Accept)}
+    confirmed = (stored.entry.answers for stored, message in entries if isinstance(message, Confirm))
+    return next((accepts[each] for each in confirmed if each in accepts), next(reversed(accepts.values()), None))
+
+
+def _settlement(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> Close | Closed | None:
+    own = [message for stored, message in entries if stored.own and isinstance(message, Close | Closed)]
+    return own[-1] if own else None
+
+
+def _state(entries: Sequence[tuple[StoredEntry, EntryBody]]) -> str:
+    """What has come last, by what can follow what: an Accept that was rejected may be followed by one that was not,
+    and a Void stands only before the first receipted interval. A Closed over other totals than ours closes nothing."""
+    ours = _settlement(entries)
+    kinds = {type(message) for _, message in entries if not isinstance(message, Closed) or _same(message, ours)}
     for kind, state in (
-        (Reject, "rejected"),
-        (Void, "void"),
         (Closed, "settled"),
         (Close, "closing"),
+        (Void, "void"),
         (Dispute, "disputed"),
         (Interval, "delivering"),
+        (Confirm, "agreed"),
+        (Reject, "rejected"),
     ):
         if kind in kinds:
             return state
     return "agreed"
+
+
+def _same(said: Closed, ours: Close | Closed | None) -> bool:
+    if ours is None:
+        return False
+    return (said.receipts, said.agreed_wh, said.amounts_micro) == (ours.receipts, ours.agreed_wh, ours.amounts_micro)
 
 
 def trades(view: View) -> list[Trade]:
