@@ -106,11 +106,13 @@ class PowerPath:
         self._interlock = Interlock()
         self._busy = asyncio.Lock()
         self._off_told = False
+        self._left = False
+        """Stopped before it began, or opened on leaving: nothing is commanded any more."""
 
     @property
     def state(self) -> PowerState:
         """For Status: where the path is."""
-        return _STATES[self._interlock.phase]
+        return PowerState.OFF if self._left else _STATES[self._interlock.phase]
 
     @property
     def begun(self) -> bool:
@@ -119,7 +121,7 @@ class PowerPath:
     @property
     def ended(self) -> bool:
         """Whether the path is at rest for good."""
-        return self._interlock.phase in (Phase.ENDED, Phase.HELD)
+        return self._left or self._interlock.phase in (Phase.ENDED, Phase.HELD)
 
     async def read(self) -> Reading:
         """The meter now, outside of the loop. Raises DeviceError."""
@@ -164,12 +166,15 @@ class PowerPath:
         self._tell(Metered(await self._devices.meter.read()))
 
     async def _open(self) -> None:
-        """Power off now: a driver that can't answer loses its permit by itself."""
-        try:
-            await self._devices.charger.command([Open()])
-            self._tell(Metered(await self._devices.meter.read()))
-        except DeviceError as problem:
-            self._tell(PathFailed(problem.code, str(problem)))
+        """Power off now: a driver that can't answer loses its permit by itself. A look that was cut off may still be
+        under way; whatever it makes the interlock say comes before this or not at all."""
+        self._left = True
+        async with self._busy:
+            try:
+                await self._devices.charger.command([Open()])
+                self._tell(Metered(await self._devices.meter.read()))
+            except DeviceError as problem:
+                self._tell(PathFailed(problem.code, str(problem)))
 
     async def _do(self, outputs: tuple[Output, ...]) -> None:
         commands = [output.command for output in outputs if isinstance(output, Command)]
