@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from market.terms import PROTOCOL_VERSION, Hello, Subscribe
-from transports.errors import LinkLost, TransportError
+from transports.errors import LinkExhausted, LinkLost, LocalTransportError, TransportError
 from transports.interface import Link, Pusher, Transport
 from transports.secure import Accepted, Acceptor, Dialer, Opened, Received, Send, Session, Visibility
 from v2xnode.clock import Clock
 from v2xnode.envelope import NO_SESSION, FrameInvalid, Item, Plain, Reading, pack, read, unpack
-from v2xnode.errors import PeerError, Unreachable
+from v2xnode.errors import NodeError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 
@@ -59,7 +59,11 @@ class AcceptedLink(PeerLink):
         """Send the newest state to a subscribed dialer; False when nobody is subscribed any more."""
         if self.pusher is None or self.pusher.closed:
             return False
-        self.pusher.push(self.session.seal(pack(tag, items)), confirmed=confirmed)
+        try:
+            self.pusher.push(self.session.seal(pack(tag, items)), confirmed=confirmed)
+        except LinkExhausted:
+            self.end()  # the dialer notices the silence and dials again, for fresh keys
+            return False
         return True
 
     def end(self) -> None:
@@ -179,8 +183,11 @@ class Links:
         remote: the peer's key when it is known (IK, one round trip), None for a stranger (XX, two).
         Raises Unreachable, or PeerError when the other side breaks the rules.
         """
+        transport = self._transports.get(bearer)
+        if transport is None:
+            raise Unreachable(f"This node has no bearer {bearer!r:.20} switched on.", code="no_bearer")
         try:
-            raw = await self._transports[bearer].dial(address)
+            raw = await transport.dial(address)
         except TransportError as problem:
             raise Unreachable(f"{address} can't be reached over {bearer}: {problem}") from None
         try:
@@ -224,16 +231,20 @@ class Links:
     # accepting
 
     async def _answer(self, bearer: str, frame: bytes, source: str, pusher: Pusher | None) -> bytes | None:
+        """What a bearer sends back. Nothing that a stranger says, and no fault of ours, passes on into the bearer."""
         outcome = self._acceptor.receive(frame, f"{bearer}:{source}", self._clock.link_ms())
-        match outcome:
-            case Send():
-                return outcome.frame
-            case Accepted():
-                return await self._accept(bearer, outcome)
-            case Received():
-                return await self._received(frame, outcome, pusher)
-            case _:
-                return self._answered_before(frame)
+        try:
+            match outcome:
+                case Send():
+                    return outcome.frame
+                case Accepted():
+                    return await self._accept(bearer, outcome)
+                case Received():
+                    return await self._received(frame, outcome, pusher)
+        except (NodeError, LocalTransportError) as problem:
+            self._events.tell("answer_failed", bearer=bearer, code=problem.code, sentence=str(problem))
+            return None
+        return self._answered_before(frame) if pusher is None else None
 
     async def _accept(self, bearer: str, opened: Accepted) -> bytes | None:
         try:
@@ -251,7 +262,7 @@ class Links:
 
     async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
         link = self._accepted.get(received.session.local_id)
-        if link is None:
+        if link is None or link.session is not received.session:
             return None
         try:
             tag, items = unpack(received.plaintext)
