@@ -138,14 +138,18 @@ class PowerPath:
 
     async def _feed(self, event: Event) -> None:
         async with self._busy:
+            if self._left:
+                return
             if isinstance(event, Resume):
                 self._off_told = False
             await self._do(self._interlock.handle(event, self._clock.monotonic_ms()))
 
     async def stop(self, reason: str) -> None:
-        """Take power away for good; harmless before it began and when it is off."""
+        """Take power away for good; a path that has not begun never will. Harmless when it is off."""
         if self.begun:
             await self.feed(Stop(reason))
+        else:
+            self._left = True
 
     async def run(self, begin: Begin) -> None:
         """Walk the path from lock to unlock; returns when it is at rest. On leaving, the path is open."""
