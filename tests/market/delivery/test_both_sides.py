@@ -81,7 +81,7 @@ airs = st.builds(
 @given(
     seed=st.integers(0, 10**6), air=airs, exposure_wh=st.sampled_from([40, 150, 500]), draw_w=st.integers(3_000, 11_000)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_it_always_ends_and_both_come_to_the_same(seed: int, air: Air, exposure_wh: int, draw_w: int) -> None:
     offered = offer(energy_wh=150, exposure_wh=exposure_wh, interval_ms=20_000, silence=SilenceRule.TO_EXPOSURE)
     world = play(offered, seed=seed, air=air, draw_w=draw_w, until_ms=3_600_000)
@@ -90,7 +90,7 @@ def test_it_always_ends_and_both_come_to_the_same(seed: int, air: Air, exposure_
 
 
 @given(seed=st.integers(0, 10**6), air=airs, at_ms=st.integers(0, 90_000), by_client=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_stop_at_any_moment_ends_it_on_both_sides(seed: int, air: Air, at_ms: int, by_client: bool) -> None:
     world = begun(offer(energy_wh=200, interval_ms=10_000), seed=seed, air=air)
     side = world.client if by_client else world.provider
@@ -105,7 +105,7 @@ def test_a_stop_at_any_moment_ends_it_on_both_sides(seed: int, air: Air, at_ms: 
     gone_ms=st.integers(1_000, 200_000),
     both=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_channel_that_dies_for_a_while_costs_no_more_than_the_exposure(
     seed: int, at_ms: int, gone_ms: int, both: bool
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_channel_that_dies_for_a_while_costs_no_more_than_the_exposure(
 
 
 @given(seed=st.integers(0, 10**6), air=airs, fail_at=st.integers(1, 8), by_client=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_ledger_that_fails_once_is_a_stop(seed: int, air: Air, fail_at: int, by_client: bool) -> None:
     world = begun(offer(energy_wh=100, interval_ms=10_000), seed=seed, air=air)
     side, count = (world.client if by_client else world.provider), iter(range(1, 10**6))
@@ -135,7 +135,7 @@ def test_a_ledger_that_fails_once_is_a_stop(seed: int, air: Air, fail_at: int, b
     air=airs,
     changes=st.lists(st.tuples(st.integers(0, 120_000), st.integers(0, 5)), max_size=8),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_owners_may_pause_and_limit_as_they_like(seed: int, air: Air, changes: list[tuple[int, int]]) -> None:
     world = begun(offer(energy_wh=150, interval_ms=20_000, pause_max_ms=40_000), seed=seed, air=air)
     for at_ms, kind in changes:
@@ -153,7 +153,7 @@ def _try(world: World, side: Side, event: OwnerLimit | OwnerPause) -> None:
 
 
 @given(seed=st.integers(0, 10**6), air=airs, off_ppm=st.sampled_from([60_000, -60_000]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_meter_that_lies_is_disputed_and_both_settle_the_undisputed_part(seed: int, air: Air, off_ppm: int) -> None:
     world = begun(offer(energy_wh=3_000, interval_ms=20_000), seed=seed, air=air, client_ppm=off_ppm, provider_ppm=0)
     world.run(LONG_MS)
