@@ -212,7 +212,7 @@ RCD = Row(
 )  # fmt: skip
 PATTERN_OUT = Row(
     step=Step.PATTERN, act=_emit, check=lambda see, _: see.sense.pattern_read == see.pattern, threshold=1,
-    source="the cable is bound to the agreement: emitted, and read back", limit_ms=5_000, fault="pattern_failed",
+    source="the cable is bound to the agreement: emitted, and read back", limit_ms=10_000, fault="pattern_failed",
     tells=PlugStep.PATTERN,
 )  # fmt: skip
 PATTERN_IN = Row(

@@ -21,7 +21,7 @@ from v2xnode.errors import LedgerInvalid, LocalError
 if TYPE_CHECKING:
     from v2xnode.cli.demo.story import Told
 
-SPEED = 10
+SPEED = 8
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
 SCHEMA = "v2xnode-demo/1"
 DATABASE_FILE = "node.db"

@@ -30,7 +30,7 @@ HOUSEHOLDS = 6
 
 RESERVE_WH = 60_060
 """78 % of the ID.4's usable energy, which its owner keeps for a trip tomorrow."""
-SPARE_WH = 318
+SPARE_WH = 275
 """What the ID.4 has above that when the story begins: a help for the other car, and a little for the house."""
 
 CAR_A, CAR_B, HOUSE, CABIN = "car_a", "car_b", "house", "cabin"
