@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket as socket_module
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -61,12 +62,12 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
         socket = directory / "plant.sock"
         await stack.enter_async_context(_plant(directory, socket, speed, monotonic_ns))
         plant = await _connected(stack, socket)
-        nodes = {}
+        nodes, port = {}, _free_port()
         for cast in CAST:
             data = directory / cast.place
             data.mkdir(mode=0o700)
             create_identity(data)
-            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, socket, clock)))
+            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, socket, clock, port)))
             nodes[cast.place] = await stack.enter_async_context(_node(data))
         await asyncio.gather(*(_answers(directory / place) for place in nodes))
         try:
@@ -75,6 +76,13 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
             for process in nodes.values():  # all at once; each is waited for as the stack unwinds
                 with suppress(ProcessLookupError):
                     process.terminate()
+
+
+def _free_port() -> int:
+    """A UDP port for discovery that nobody uses now, so that the story is not joined by other nodes of this machine."""
+    with socket_module.socket(socket_module.AF_INET, socket_module.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

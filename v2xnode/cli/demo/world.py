@@ -181,13 +181,16 @@ CAST = (
 )
 
 
-def configuration(cast: Cast, plant_socket: Path, clock: Clock | None = None) -> dict[str, Any]:
-    """A node's configuration, as tables of its file; without a clock it lives in the machine's own time."""
+def configuration(
+    cast: Cast, plant_socket: Path, clock: Clock | None = None, discovery_port: int | None = None
+) -> dict[str, Any]:
+    """A node's configuration, as tables of its file; without a clock it lives in the machine's own time, without a
+    port for discovery it hears every node of this machine."""
     shared = () if clock is None else ("speed", "world_origin_ms", "real_origin_ms")
     return {
         "node": {"name": cast.name, "visibility": "open"},
         "clock": {name: getattr(clock, name) for name in shared},
-        "coap": {"loopback": True},
+        "coap": {"loopback": True, **({} if discovery_port is None else {"discovery_port": discovery_port})},
         "devices": {
             "driver": "simulated",
             "paths": [
