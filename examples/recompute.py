@@ -363,6 +363,16 @@ def recompute(ledger: Ledger, request_id: bytes) -> Trade:
     return Trade(SERVICES[request.says[2]], provider, client, state, meter)
 
 
+def recompute_named(ledger: Ledger, request_id: bytes) -> Trade:
+    """As `recompute`, and the Difference names the export."""
+    try:
+        return recompute(ledger, request_id)
+    except Difference as difference:
+        raise Difference(f"{ledger.name}: {difference}") from None
+    except MALFORMED as problem:
+        raise Difference(f"{ledger.name}: a field is missing or wrong ({type(problem).__name__}: {problem})") from None
+
+
 def parties(ledger: Ledger, accept: Entry) -> tuple[Letter, Letter]:
     """The offer that was accepted and the request that it answers, signed by the two parties."""
     expect(accept.kind == "ACCEPT", f"{accept}: a trade begins with its ACCEPT")
@@ -402,10 +412,7 @@ def compare(ledgers: Sequence[Ledger]) -> list[tuple[Trade, int]]:
 def both_sides(by_node: dict[bytes, Ledger], request_id: bytes) -> tuple[Trade, int]:
     """One trade from every export that should hold it."""
     holder = next(ledger for ledger in by_node.values() if ledger.trade(request_id))
-    try:
-        trade = recompute(holder, request_id)
-    except MALFORMED as problem:
-        raise Difference(f"{holder.name}: a field is missing or wrong ({type(problem).__name__}: {problem})") from None
+    trade = recompute_named(holder, request_id)
     holders = [by_node[node] for node in (trade.provider, trade.client) if node in by_node]
     expect(holder in holders, f"{holder.name} holds a trade of others")
     histories = [{entry.hash for entry in ledger.trade(request_id)} for ledger in holders]
@@ -413,7 +420,7 @@ def both_sides(by_node: dict[bytes, Ledger], request_id: bytes) -> tuple[Trade, 
     same = all(history == histories[0] for history in histories)
     expect(same, f"{names} hold different entries of the {trade.service} trade {request_id.hex()[:12]}")
     for ledger in holders:
-        recompute(ledger, request_id)
+        recompute_named(ledger, request_id)
     return trade, len(holders)
 
 
