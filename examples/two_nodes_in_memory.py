@@ -3,7 +3,7 @@
     python examples/two_nodes_in_memory.py [DIRECTORY]
 
 The nodes are the real ones, with keys and ledgers on disk, below DIRECTORY if one is named. Only the world is not:
-batteries, cable and meters are the simulated plant's, its clock runs ten times as fast as ours, and the bearer is the
+batteries, cable and meters are the simulated plant's, its clock runs five times as fast as ours, and the bearer is the
 in-memory network, here one that loses a packet in fifty.
 """
 
@@ -26,7 +26,7 @@ from v2xnode.node import Node, open_node
 from v2xnode.toml import to_toml
 from v2xnode.trading.need import Wish
 
-SPEED = 10
+SPEED = 5
 NEEDED = Wish(
     service=Service.V2V,
     energy_wh=250,

@@ -27,6 +27,8 @@ from v2xnode.identity import load_identity
 
 EXAMPLES = PROJECT / "examples"
 PLACES = ("car_a", "car_b", "house", "cabin")
+UNHURRIED = 5
+"""World seconds a real second: slow enough that a busy machine renews each power permit in time."""
 Records = list[dict[str, Any]]
 
 
@@ -52,7 +54,8 @@ def exports() -> Iterator[Exports]:
     with tempfile.TemporaryDirectory(prefix="v2x-") as name:
         directory = Path(name)
         kept = directory / "kept"
-        told = json.loads(succeeded(["v2xnode", "demo", "--json", "--transport", "memory", "--keep", kept]))
+        demo = ["v2xnode", "demo", "--json", "--transport", "memory", "--speed", str(UNHURRIED), "--keep", kept]
+        told = json.loads(succeeded(demo))
         made = Exports(directory, told)
         for place in PLACES:
             made.path(place).write_text(succeeded(["v2xnode", "ledger", "export", "--data", kept / place]))
