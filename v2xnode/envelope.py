@@ -5,7 +5,7 @@ A frame is the array `[session tag, item, ...]`. An item is `[type, map]` (seale
 id, the chain that it holds) is left out and put back before anything is checked.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ MAX_ITEMS = 8
 """Messages in one frame; a resumption repeats a few entries."""
 NO_SESSION = 0
 
+_FRAME_HEAD = 4
+"""The array's head and the tag, at their longest."""
 _MESSAGE_FIELDS = 2
 _ENTRY_FIELDS = 6
 _BODY = 4
@@ -135,6 +137,18 @@ def pack(tag: int, items: Iterable[Item], *, with_prev: bool = True) -> bytes:
     return cbor.encode([tag, *(_pack(item, with_prev) for item in items)], max_bytes=MAX_FRAME_BYTES)
 
 
+def fitting(items: Sequence[Item]) -> list[Item]:
+    """As many of the items, from the first, as one frame holds; a single one always fits."""
+    taken: list[Item] = []
+    size = _FRAME_HEAD
+    for item in items[:MAX_ITEMS]:
+        size += len(cbor.encode(_pack(item, True)))
+        if taken and size > MAX_FRAME_BYTES:
+            break
+        taken.append(item)
+    return taken
+
+
 def _pack(item: Item, with_prev: bool) -> list[Any]:
     kind = type_of(item.message)
     trimmed = _trim(kind, item.message)
@@ -183,10 +197,15 @@ def request_id_in(item: list[Any]) -> bytes | None:
     return None
 
 
+def is_entry(item: list[Any]) -> bool:
+    """Whether a raw item has an entry's form; its first field is then the entry's type, not the message's."""
+    return len(item) >= _ENTRY_FIELDS
+
+
 def read(item: list[Any], context: Reading) -> Item:
     """One item, checked: form, bounds, signature by the link's peer. Raises FrameInvalid."""
     try:
-        if len(item) >= _ENTRY_FIELDS:
+        if is_entry(item):
             return _read_entry(item, context)
         return _read_message(item, context)
     except (LedgerError, TermsInvalid) as problem:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from market.terms import Alive, PowerState, Status
 from transports.errors import TransportError
-from v2xnode.envelope import MAX_ITEMS, FrameInvalid, Item, Link, Plain
+from v2xnode.envelope import FrameInvalid, Item, Link, Plain, fitting
 from v2xnode.events import EventLog
 from v2xnode.links import AcceptedLink, DialledLink, RawItems
 
@@ -21,6 +21,9 @@ ASK_AGAIN_MS = 300
 """Real time before a frame whose answer got lost is sent again in a new record."""
 MAX_LOST_IN_A_ROW = 3
 """Unanswered frames after which the link counts as lost."""
+
+DRAIN_MS = 10_000
+"""Real time for the last words of a session that ended: one exchange's, so that a peer that left holds up nobody."""
 
 
 class Channel(Protocol):
@@ -74,7 +77,7 @@ class ProviderChannel:
     def end_answer(self) -> Sequence[Item]:
         """The answer's items, at most what a frame holds; the rest is pushed."""
         answer, self._answer = self._answer or [], None
-        return answer[:MAX_ITEMS]
+        return fitting(answer)
 
     def send(self, item: Item) -> None:
         self._outstanding = [each for each in self._outstanding if not _supersedes(item, each.item)]
@@ -94,11 +97,12 @@ class ProviderChannel:
         self._link.push(self._tag, self.state_items(), confirmed=confirmed)
 
     def state_items(self) -> list[Item]:
-        """The session's state as one frame."""
-        for each in self._outstanding:
+        """The session's state as one frame. What does not fit into it has not been shown, and waits."""
+        state = fitting([Plain(self._status), *(each.item for each in self._outstanding)])
+        for each in self._outstanding[: len(state) - 1]:
             if each.pushed_with is None:
                 each.pushed_with = self._status.number
-        return [Plain(self._status), *(each.item for each in self._outstanding)][:MAX_ITEMS]
+        return state
 
     def acknowledged(self, digest: bytes) -> None:
         self._outstanding = [each for each in self._outstanding if each.item.digest != digest or not digest]
@@ -164,8 +168,12 @@ class ClientChannel:
         self._wake.set()
 
     async def drained(self) -> None:
-        """Wait until nothing is outstanding."""
-        await self._idle.wait()
+        """Wait until nothing is outstanding, or the peer has been given time enough to take it."""
+        try:
+            async with asyncio.timeout(DRAIN_MS / 1000):
+                await self._idle.wait()
+        except TimeoutError:
+            self._events.tell("undelivered", items=len(self._outstanding))
 
     async def run(self) -> None:
         """Ask and listen until cancelled."""
@@ -181,13 +189,13 @@ class ClientChannel:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while batch := self._outstanding[:MAX_ITEMS]:
+            while batch := fitting(self._outstanding):
                 if await self._ask(batch):
                     lost_in_a_row = 0
                     continue
                 lost_in_a_row += 1
-                if lost_in_a_row == MAX_LOST_IN_A_ROW:
-                    self._lost()
+                if lost_in_a_row % MAX_LOST_IN_A_ROW == 0:
+                    self._lost()  # and again: the redial that it leads to may fail
                 await asyncio.sleep(ASK_AGAIN_MS / 1000)
             self._idle.set()
 
