@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from market.terms import Electrical, Profile
 from market.units import Role
 from v2xnode.config import Config
 from v2xnode.devices.interface import DeviceSet
 from v2xnode.devices.registry import find_driver
+from v2xnode.errors import LocalError
 from v2xnode.power.events import PathLimits
 
 
@@ -34,6 +35,14 @@ class Connectors:
     def find(self, profile: Profile, role: Role) -> Connector | None:
         """The connector for one side of a profile."""
         return self._connectors.get((profile, role))
+
+    def record_as(self, role: Role, electrical: Electrical) -> Electrical:
+        """The part of a record that this node can act on in a role. Raises LocalError when there is no connector for
+        any of its profiles: what can't be plugged must not be agreed."""
+        able = tuple(profile for profile in electrical.profiles if (profile, role) in self._connectors)
+        if not able:
+            raise LocalError(f"This node has no connector as {role.name.lower()} of energy.", code="no_path")
+        return replace(electrical, profiles=able)
 
     @property
     def battery(self) -> DeviceSet | None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ledger.entry import SignedEntry
-from ledger.errors import LedgerError, RemoteLedgerError
+from ledger.errors import Full, LedgerError, Malformed, RemoteLedgerError
 from ledger.transaction import Transaction
 from ledger.view import Lock, View
 from ledger.writer import Writer
-from market.errors import Reason
+from market.errors import Reason, Refusal
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject
 from v2xnode.clock import Clock
@@ -22,10 +22,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to an Accept, and what a Confirm locks."""
+    """The answer to an Accept, and what a Confirm locks. refusal: why not, for the owner."""
 
     answer: Confirm | Reject
-    locks: tuple[Lock, ...]
+    locks: tuple[Lock, ...] = ()
+    refusal: Refusal | None = None
 
 
 Check = Callable[[View], Verdict]
@@ -53,8 +54,8 @@ class Books:
             raise PeerError(str(problem), code=problem.code) from None
         except LedgerError as problem:
             raise LedgerRefused(str(problem), code=problem.code) from None
-        except ValueError as problem:  # the posting rule's
-            raise PeerError(str(problem), code="malformed") from None
+        except ValueError as problem:  # the posting rule refuses what we would sign
+            raise LedgerRefused(str(problem)) from None
 
     async def append(
         self,
@@ -65,15 +66,22 @@ class Books:
         *,
         letters: Sequence[Letter] = (),
         unlock: bool = False,
+        asked: bool = False,
     ) -> Link:
-        """Append an entry of ours, with the signed messages that it rests on, and put it into the outbox."""
+        """Append an entry of ours, with the signed messages that it rests on, and put it into the outbox.
+
+        asked: it is the one answer to a question that the peer repeats until it has it, so that the outbox need not.
+        """
         stamp_ms = self._clock.wall_ms()
 
         def work(transaction: Transaction) -> Link:
             _keep(transaction, request_id, letters)
             if unlock:
                 transaction.unlock(request_id)
-            return _append(transaction, peer, request_id, stamped(message, stamp_ms), answers)
+            entry = _append(transaction, request_id, stamped(message, stamp_ms), answers)
+            if not asked:
+                _remember(transaction, peer, entry)
+            return entry
 
         return await self.run(work)
 
@@ -84,19 +92,25 @@ class Books:
         def work(transaction: Transaction) -> bool:
             _keep(transaction, request_id, letters)
             transaction.outbox_done(item.signed.entry.answers)
-            return transaction.receive(item.signed)
+            try:
+                return transaction.receive(item.signed)
+            except ValueError as problem:  # the posting rule refuses what the peer signed
+                raise Malformed(str(problem)) from None
 
         return await self.run(work)
 
-    async def decide(self, peer: bytes, request_id: bytes, accept: bytes, check: Check) -> Link:
-        """Append Confirm with its locks, or Reject, answering an Accept that is held: one commit with the check."""
+    async def decide(self, request_id: bytes, accept: bytes, check: Check) -> tuple[Link, Verdict]:
+        """Append Confirm with its locks, or Reject, answering an Accept that is held: one commit with the check.
+
+        The check runs in the writer's thread: it reads, and tells nobody.
+        """
         stamp_ms = self._clock.wall_ms()
 
-        def work(transaction: Transaction) -> Link:
+        def work(transaction: Transaction) -> tuple[Link, Verdict]:
             verdict = check(transaction)
             for lock in verdict.locks:
                 transaction.lock(lock.request_id, lock.resource, lock.quantity, lock.from_ms, lock.until_ms)
-            return _append(transaction, peer, request_id, stamped(verdict.answer, stamp_ms), accept)
+            return _append(transaction, request_id, stamped(verdict.answer, stamp_ms), accept), verdict
 
         return await self.run(work)
 
@@ -111,27 +125,29 @@ class Books:
         if hashes:
             await self.run(work)
 
-    async def reply_to(self, digest: bytes, request_id: bytes) -> Link | None:
-        """Our stored entry that answers this one, for a peer that did not get it."""
+    async def reply_to(self, digest: bytes, request_id: bytes) -> Sequence[Link]:
+        """Our stored entries that answer this one, for a peer that did not get them: one, or a Confirm and its Void."""
 
-        def work(transaction: Transaction) -> SignedEntry | None:
-            ours = (each for each in transaction.entries(request_id) if each.own and each.entry.answers == digest)
-            found = next(ours, None)
-            return found.signed if found else None
+        def work(transaction: Transaction) -> Sequence[SignedEntry]:
+            entries = transaction.entries(request_id)
+            return [each.signed for each in entries if each.own and each.entry.answers == digest]
 
-        signed = await self.run(work)
-        return Link(message_of(signed), signed) if signed else None
+        return [Link(message_of(signed), signed) for signed in await self.run(work)]
 
     async def latch_stop(self, request_id: bytes, reason: Reason) -> None:
         """Make durable that a session is stopped for good: only its settlement is left."""
         await self.run(lambda transaction: transaction.put(_stopped(request_id), reason.code.encode()))
 
-    async def end(self, request_id: bytes) -> None:
-        """A session is over: what it has locked is free."""
+    async def end(self, request_id: bytes, *, answered: bool) -> None:
+        """A session is over: what it has locked is free. answered: the peer has all that it needs of it."""
 
         def work(transaction: Transaction) -> None:
             transaction.unlock(request_id)
             transaction.drop(_stopped(request_id))
+            waiting = transaction.outbox() if answered else ()
+            for each in waiting:
+                if each.signed.request_id == request_id:
+                    transaction.outbox_done(each.signed.hash)
 
         await self.run(work)
 
@@ -162,8 +178,16 @@ def _keep(transaction: Transaction, request_id: bytes, letters: Sequence[Letter]
         transaction.keep_message(said.kind, said.signer, said.payload, said.signature, request_id)
 
 
-def _append(transaction: Transaction, peer: bytes, request_id: bytes, message: EntryBody, answers: bytes) -> Link:
+def _append(transaction: Transaction, request_id: bytes, message: EntryBody, answers: bytes) -> Link:
     kind, body = body_of(message)
-    signed = transaction.append(kind, body, answers=answers, request_id=request_id)
-    transaction.outbox_add(peer, signed)
-    return Link(message, signed)
+    return Link(message, transaction.append(kind, body, answers=answers, request_id=request_id))
+
+
+def _remember(transaction: Transaction, peer: bytes, entry: Link) -> None:
+    """Into the outbox. When that is full of what peers left unanswered, the oldest of it is given up: peers that went
+    away must not keep this node from writing."""
+    try:
+        transaction.outbox_add(peer, entry.signed)
+    except Full:
+        transaction.outbox_done(transaction.outbox()[0].signed.hash)
+        transaction.outbox_add(peer, entry.signed)

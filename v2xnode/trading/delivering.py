@@ -15,6 +15,7 @@ from market.delivery import (
     BeginPath,
     CutPower,
     Finished,
+    OwnerStop,
     PlugHeard,
     PushStatus,
     Redial,
@@ -175,6 +176,8 @@ class Delivering:
         if not deadlines:
             return await self._inbox.get()
         wait_s = max(0, min(deadlines) - self.clock.monotonic_ms()) / 1000 / self.clock.speed
+        if wait_s == 0:
+            return Tick()  # first: a peer that talks without pause must not hold up what is due
         try:
             async with asyncio.timeout(wait_s):
                 return await self._inbox.get()
@@ -182,6 +185,14 @@ class Delivering:
             return Tick()
 
     async def _take(self, event: object) -> None:
+        """One event; a ledger that fails is a reason to stop, and the end of this delivery only."""
+        try:
+            await self._dispatch(event)
+        except LedgerRefused as problem:
+            self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
+            await self._feed(OwnerStop(Reason.LEDGER_FAULT))
+
+    async def _dispatch(self, event: object) -> None:
         match event:
             case Question():
                 await self._answer(event)
@@ -199,7 +210,11 @@ class Delivering:
 
     async def _feed(self, event: object) -> None:
         for effect in self.machine.handle(event, self.clock.monotonic_ms()):
-            await self._do(effect)
+            if isinstance(effect, Append):
+                if not await self._append(effect):
+                    return  # what would follow rests on an entry that is not there
+            else:
+                await self._do(effect)
 
     # the peer
 
@@ -267,8 +282,6 @@ class Delivering:
                 await self.walk.go()
             case PlugHeard(plug):
                 await self.walk.hear_plug(plug)
-            case Append():
-                await self._append(effect)
             case Tell(message):
                 self.channel.send(Plain(message))
             case Repeat(digest):
@@ -285,19 +298,20 @@ class Delivering:
             case Finished():
                 await self._finish(effect)
 
-    async def _append(self, effect: Append) -> None:
+    async def _append(self, effect: Append) -> bool:
+        """Durable first, told then; False when it could not be made durable."""
         try:
             entry = await self.books.append(self.peer, self.request_id, effect.message, effect.answers)
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
             await self._feed(LedgerFailed())
-            return
+            return False
         self.channel.send(entry)
         await self._feed(Recorded(effect.message, entry.digest))
+        return True
 
     async def _repeat(self, digest: bytes) -> None:
-        reply = await self.books.reply_to(digest, self.request_id)
-        if reply is not None:
+        for reply in await self.books.reply_to(digest, self.request_id):
             self.channel.send(reply)
 
     def _push(self, status: Status) -> None:
@@ -307,7 +321,7 @@ class Delivering:
     async def _finish(self, finished: Finished) -> None:
         self.finished = finished
         self._linger_until_ms = self.clock.monotonic_ms() + LINGER_MS
-        await self.books.end(self.request_id)
+        await self.books.end(self.request_id, answered=finished.answered)
         self.events.tell(
             "finished",
             self.request_id,

@@ -3,17 +3,19 @@ kept here. Every bound on what strangers can make us hold in memory is in this r
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from market.delivery import Finished, OwnerStop, Plugged
-from market.errors import Reason
+from market.errors import MarketError, Reason
 from market.machine import LinkResumed
 from market.negotiation import Confirmed
 from market.terms import Decline, Head, Hello, MessageType, Request, ResolvingKey, Resume
 from market.units import Role, ServiceBits
 from v2xnode.clock import Clock
 from v2xnode.config import Config
+from v2xnode.devices.errors import DeviceError
 from v2xnode.discovery import Heard
 from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, read, request_id_in, session_tag
 from v2xnode.errors import LocalError, NodeError
@@ -21,14 +23,16 @@ from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import AcceptedLink, Links, RawItems
 from v2xnode.paths import Connectors
+from v2xnode.power.errors import InterlockError
 from v2xnode.trading.acquaintances import Acquaintances
-from v2xnode.trading.books import Books
+from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.channel import ClientChannel
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.need import Need, Wish
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Asker, Owner
 from v2xnode.trading.selling import Selling
+from v2xnode.trading.set_ups import SetUps
 
 MAX_REQUESTS = 256
 """Requests of all peers held at once, a few KiB each; the oldest that came to nothing makes room."""
@@ -37,24 +41,8 @@ MAX_REQUESTS_OF_PEER = 8
 WATCH_MS = 1_000
 """World time between two looks at the owner's limits while a delivery runs."""
 
-
-@dataclass(slots=True)
-class SetUp:
-    """What it took to get from the first byte to Start, seen by the client."""
-
-    began_ms: int
-    setup_ms: int = 0
-    round_trips: int = 0
-    frame_bytes: int = 0
-    bearer: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "bearer": self.bearer,
-            "setup_ms": self.setup_ms,
-            "setup_round_trips": self.round_trips,
-            "setup_bytes": self.frame_bytes,
-        }
+DELIVERY_FAULTS = (NodeError, MarketError, DeviceError, InterlockError)
+"""What may end one delivery and must not end the node."""
 
 
 @dataclass(slots=True)
@@ -77,8 +65,11 @@ class Desk:
     _running: dict[bytes, Delivering] = field(default_factory=dict)
     _needs: list[Need] = field(default_factory=list)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
-    _set_ups: dict[bytes, SetUp] = field(default_factory=dict)
-    _closing: bool = False
+    _set_ups: SetUps = field(default_factory=SetUps)
+    _buying: set["asyncio.Task[Any]"] = field(default_factory=set)
+    _redials: dict[bytes, "asyncio.Task[None]"] = field(default_factory=dict)
+    _closing: bool = True
+    """Also before it is open: bearers may hear peers before the ledger was read."""
 
     def __post_init__(self) -> None:
         self._acquaintances = Acquaintances(self.books)
@@ -103,18 +94,24 @@ class Desk:
         if head is None:
             raise LocalError("The ledger has no chain of ours.", code="ledger_invalid")
         self._epoch = head.entry.epoch
+        self._closing = False
 
     async def close(self, settle_s: float) -> None:
         """Power off everywhere first; then what settles within `settle_s` settles; then everything ends."""
         self._closing = True
         await self.stop("", Reason.SHUTDOWN)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=settle_s)
-        left = [task for task in self._tasks if not task.done()]
-        for task in left:
-            task.cancel()
-        if left:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settle_s):
+                while left := self._busy_tasks():
+                    await asyncio.wait(left)
+        while left := self._busy_tasks():
+            for task in left:
+                task.cancel()
             await asyncio.wait(left)
+
+    def _busy_tasks(self) -> set["asyncio.Task[Any]"]:
+        """What has to end before the bearers do; a caller that closes us while it buys can't wait for itself."""
+        return {task for task in (*self._tasks, *self._buying) if task is not asyncio.current_task()}
 
     # what others ask of the desk
 
@@ -162,8 +159,7 @@ class Desk:
 
     def set_up(self, request_id: bytes) -> dict[str, Any]:
         """What the set-up of a trade took, where we were the client and have run since."""
-        found = self._set_ups.get(request_id)
-        return {} if found is None else found.as_json()
+        return self._set_ups.as_json(request_id)
 
     async def stop(self, request_id: str, reason: Reason) -> list[str]:
         """Stop the delivery of this id, or everything. Power goes off before this returns."""
@@ -171,9 +167,11 @@ class Desk:
         if not request_id:
             for need in self._needs:
                 need.withdraw()
+            for selling in self._selling.values():
+                selling.withdraw(reason)
         for each in chosen:
-            await each.walk.cut(reason)
-            each.post(OwnerStop(reason))
+            each.post(OwnerStop(reason))  # before the path's own news of it, which know no reason
+        await asyncio.gather(*(each.walk.cut(reason) for each in chosen))
         return [each.request_id.hex() for each in chosen]
 
     # selling
@@ -183,13 +181,13 @@ class Desk:
         if not items:
             return ()
         if items[0][0] == MessageType.REQUEST:
-            return await self._requested(link, items)
+            return await self._requested(link, items[0])
         if items[0][0] == MessageType.RESUME:
             return self._resumed(link, items)
         if not link.session.established:
             raise FrameInvalid("A link opens with a request or a resumption, and nothing else.")
         selling = self._find(link.peer, tag)
-        if selling is None:
+        if selling is None or (self._closing and selling.delivering is None):
             return [Plain(Decline(request_id=bytes(16), reason=Reason.REQUEST_UNKNOWN))]
         return await selling.serve(link, items)
 
@@ -197,18 +195,18 @@ class Desk:
         same = (each for each in self._selling.values() if each.peer == peer and each.tag == tag)
         return next(same, None)
 
-    async def _requested(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
-        request_id = request_id_in(items[0])
+    async def _requested(self, link: AcceptedLink, raw: list[Any]) -> Sequence[Item]:
+        request_id = request_id_in(raw)
         known = self._selling.get(request_id or b"")
         if known is not None and known.peer == link.peer:
-            return await known.serve(link, items[:1])
-        letter = read(items[0], link.context(self.identity.public, request_id))
+            return await known.again(raw)
+        letter = read(raw, link.context(self.identity.public, request_id))
         if not isinstance(letter, Letter) or not isinstance(letter.message, Request):
             raise FrameInvalid("A request is signed.")
         request = letter.message
         asker = Asker(link.peer, link.hello.electrical, link.hello.currency)
-        self._make_room(link.peer)
-        if known is not None or self._find(link.peer, session_tag(request.request_id)) or self._closing:
+        taken = known is not None or self._find(link.peer, session_tag(request.request_id)) is not None
+        if taken or self._closing or not self._make_room(link.peer):
             return [Plain(Decline(request_id=request.request_id, reason=Reason.BUSY))]
         selling = Selling(
             request=request,
@@ -220,21 +218,25 @@ class Desk:
             events=self.events,
             quote=lambda counter: self.owner.quote(request, counter, asker),
             recheck=lambda view, offer: self.owner.recheck(view, request, offer, asker),
+            tell_refusal=lambda refusal: self.owner.tell_refusal(request.request_id, asker.peer, refusal),
             begin=self._begin_selling,
         )
         self._selling[request.request_id] = selling
         return await selling.open()
 
-    def _make_room(self, peer: bytes) -> None:
-        """Forget what is over; then the oldest that has come to nothing yet, of this peer or of all."""
+    def _make_room(self, peer: bytes) -> bool:
+        """Forget what is over; then the oldest that has come to nothing yet, of this peer or of all. False: nothing
+        may be forgotten."""
         for request_id in [key for key, each in self._selling.items() if each.is_over]:
             del self._selling[request_id]
-        undecided = [key for key, each in self._selling.items() if each.delivering is None]
-        of_peer = [key for key in undecided if self._selling[key].peer == peer]
-        if len(of_peer) >= MAX_REQUESTS_OF_PEER:
-            del self._selling[of_peer[0]]
-        elif len(undecided) >= MAX_REQUESTS:
-            del self._selling[undecided[0]]
+        of_peer = [key for key, each in self._selling.items() if each.peer == peer]
+        if len(of_peer) < MAX_REQUESTS_OF_PEER and len(self._selling) < MAX_REQUESTS:
+            return True
+        crowd = of_peer if len(of_peer) >= MAX_REQUESTS_OF_PEER else list(self._selling)
+        oldest = next((key for key in crowd if self._selling[key].is_undecided), None)
+        if oldest is not None:
+            del self._selling[oldest]
+        return oldest is not None
 
     def _resumed(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """A new link of a peer whose session runs: nothing moves there before a record proves that it lives."""
@@ -248,6 +250,8 @@ class Desk:
         delivering = self._workshop.for_provider(selling, confirmed)
         delivering.channel.send(Plain(ResolvingKey(self.identity.resolving_key)))
         self._start(delivering)
+        if selling.withdrawn is not None:
+            delivering.post(OwnerStop(selling.withdrawn))
         return delivering
 
     # buying
@@ -259,6 +263,16 @@ class Desk:
         """
         if self._closing:
             raise LocalError("The node is stopping.", code="stopping")
+        caller = asyncio.current_task()
+        if caller is None or caller in self._buying:
+            raise LocalError("One task buys one thing at a time.", code="busy")
+        self._buying.add(caller)
+        try:
+            return await self._buy(wish, providers, only)
+        finally:
+            self._buying.discard(caller)
+
+    async def _buy(self, wish: Wish, providers: Sequence[Heard], only: str) -> bytes:
         began_ms = self.clock.link_ms()
         need = Need(
             wish,
@@ -267,7 +281,7 @@ class Desk:
             self.books,
             self.clock,
             self.events,
-            self.config.electrical.record(),
+            self.connectors.record_as(Role.CLIENT, self.config.electrical.record()),
             self.config.node.currency,
             only=only,
         )
@@ -278,32 +292,42 @@ class Desk:
             self._needs.remove(need)
         delivering, channel = self._workshop.for_client(agreed)
         link = agreed.asked.link
-        self._set_ups[delivering.request_id] = SetUp(began_ms, bearer=link.bearer)
+        self._set_ups.begin(delivering.request_id, began_ms, link.bearer)
         delivering.walk.started = lambda: self._note_start(delivering.request_id, channel)
-        delivering.redial = lambda: self._keep(self._group.create_task(self._redial(delivering, channel)))
+        delivering.redial = lambda: self._redial_once(delivering, channel)
         channel.send(Plain(ResolvingKey(self.identity.resolving_key)))
         task = self._start(delivering, channel)
+        if need.is_withdrawn:
+            delivering.post(OwnerStop(Reason.WITHDRAWN))
         finished = await asyncio.shield(task)
         if finished.receipts == 0:
             raise LocalError(finished.reason.sentence, code=finished.reason.code)
         return delivering.request_id
 
     def _note_start(self, request_id: bytes, channel: ClientChannel) -> None:
-        noted = self._set_ups[request_id]
-        noted.setup_ms = self.clock.link_ms() - noted.began_ms
-        noted.round_trips, noted.frame_bytes = channel.link.traffic.round_trips, channel.link.traffic.frame_bytes
+        self._set_ups.started(request_id, self.clock.link_ms(), channel.link.traffic)
+
+    def _redial_once(self, delivering: Delivering, channel: ClientChannel) -> None:
+        """Redial unless that is under way: dialling a dead peer lasts for several silences."""
+        under_way = self._redials.get(delivering.request_id)
+        if under_way is None or under_way.done():
+            task = self._group.create_task(self._redial(delivering, channel))
+            self._redials[delivering.request_id] = task
+            self._keep(task)
 
     async def _redial(self, delivering: Delivering, channel: ClientChannel) -> None:
         """Reach the provider again where it was reached before, or wherever it is seen now, and go on."""
         peer, address = delivering.peer, channel.link.raw.address
         tag, resume = session_tag(delivering.request_id), Resume(delivering.request_id)
         try:
-            link, _ = await self._links.dial(channel.link.bearer, address, peer, lambda _: (tag, [Plain(resume)]))
+            link, said = await self._links.dial(channel.link.bearer, address, peer, lambda _: (tag, [Plain(resume)]))
         except NodeError as problem:
             self.events.tell("redial_failed", delivering.request_id, code=problem.code, sentence=problem.sentence)
             return
         await channel.move(link)
         delivering.post(LinkResumed())
+        if said:  # a session that goes on is answered with nothing: the provider does not know this one any more
+            delivering.post(OwnerStop(Reason.STOPPED_BY_PEER))
 
     # both
 
@@ -325,23 +349,40 @@ class Desk:
         if channel is not None:
             helpers.append(asyncio.create_task(channel.run()))
         try:
-            finished = await delivering.run([Plugged()] if delivering.role is Role.CLIENT else [])
+            finished = await self._run(delivering)
             if delivering.role is Role.PROVIDER:
                 self.owner.sold(finished.agreed_wh)
             if channel is not None:
                 await channel.drained()
             return finished
         finally:
-            for helper in helpers:
-                helper.cancel()
+            redial = self._redials.pop(delivering.request_id, None)
+            for task in (*helpers, *([redial] if redial is not None else [])):
+                task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             del self._running[delivering.request_id]
+
+    async def _run(self, delivering: Delivering) -> Finished:
+        """Run it to its end. What fails in it opens its path and ends it, and nothing else of this node."""
+        try:
+            return await delivering.run([Plugged()] if delivering.role is Role.CLIENT else [])
+        except DELIVERY_FAULTS as problem:
+            self.events.tell("delivery_failed", delivering.request_id, sentence=str(problem))
+        try:
+            await self.books.end(delivering.request_id, answered=False)
+        except LedgerRefused as problem:
+            self.events.tell("ledger_failed", delivering.request_id, code=problem.code, sentence=problem.sentence)
+        return delivering.finished or Finished(Reason.LEDGER_FAULT, 0, (), 0, answered=False)
 
     async def _watch(self, delivering: Delivering) -> None:
         """The owner's limits hold while a delivery runs, whatever was agreed."""
         while True:
             await self.clock.sleep_ms(WATCH_MS)
-            reason = await self.owner.reason_to_stop(delivering)
+            try:
+                reason = await self.owner.reason_to_stop(delivering)
+            except LedgerRefused as problem:  # limits that can't be checked can't be kept
+                self.events.tell("ledger_failed", delivering.request_id, code=problem.code, sentence=problem.sentence)
+                reason = Reason.LEDGER_FAULT
             if reason is not None:
                 delivering.post(OwnerStop(reason))
                 return

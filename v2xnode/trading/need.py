@@ -4,10 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from market.errors import Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
-from market.negotiation import Agreed, ClientEffect, ClientNegotiation, GaveUp, InSession, Withdrawal
+from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal
 from market.ranking import Candidate, rank
 from market.ranking import Wish as RankingWish
 from market.terms import Accept, Confirm, Decline, Electrical, Offer, Reject, Request, Void
@@ -104,6 +105,11 @@ class Need:
     _asked: dict[bytes, Asked] = field(default_factory=dict)
     _withdrawn: bool = False
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the owner took it back, after it was agreed already."""
+        return self._withdrawn
+
     def withdraw(self) -> None:
         """The owner does not want it any more; an Accept on its way is voided."""
         self._withdrawn = True
@@ -111,12 +117,14 @@ class Need:
     async def agree(self, providers: Sequence[Heard]) -> Agreement:
         """Ask the providers and agree with the best.
 
-        Raises Unreachable when none answers, RefusedByLimit with the most useful refusal when none agrees.
+        Raises TermsInvalid, Unreachable when none answers, RefusedByLimit with the most useful refusal when none
+        agrees.
         """
-        await self._ask_all(providers[:MAX_ASKED])
-        if not self._asked:
-            raise Unreachable("No provider in reach answered the request.")
+        self.wish.request_to(bytes(32))  # raises for a wish that can't be said, before anybody is asked
         try:
+            await self._ask_all(providers[:MAX_ASKED])
+            if not self._asked:
+                raise Unreachable("No provider in reach answered the request.")
             return await self._negotiate()
         except BaseException:
             await self._close_others(b"")
@@ -215,7 +223,7 @@ class Need:
 
     async def _next(self, machine: ClientNegotiation, *, idle: bool) -> Sequence[ClientEffect]:
         """The owner's withdrawal first; then, with nothing to do, what the next deadline brings."""
-        if self._withdrawn:
+        if self._withdrawn and machine.state is not ClientStage.AGREED:
             self._withdrawn = False
             return self._feed(machine, Withdrawal())
         if not idle:
@@ -280,16 +288,31 @@ class Need:
         """Send until answered or the machine's time is up; then what the answer brought."""
         effects: list[ClientEffect] = []
         for raw in await self._ask_until_answered(machine, asked, item):
-            said = read(raw, asked.link.context(self.identity.public, asked.request_id))
+            said = await self._hear(asked, raw)
+            if said is None:
+                continue
+            if isinstance(said, Letter):
+                asked.answer = said
             answers = said.signed.entry.answers if isinstance(said, Link) else b""
+            heard = Received(said.message, said.digest, answers)
+            effects += self._feed(machine, InSession(asked.request_id, heard))
+        if isinstance(item.message, Void):
+            await self.books.acknowledged([item.digest])
+        return effects
+
+    async def _hear(self, asked: Asked, raw: list[Any]) -> Item | None:
+        """An item of an answer, held durably where it is an entry; None where it has no place here. A provider that
+        breaks the rules has not answered: its Accept will be voided, and the next provider is asked."""
+        try:
+            said = read(raw, asked.link.context(self.identity.public, asked.request_id))
+            if not isinstance(said.message, Confirm | Reject | Void | Offer | Decline):
+                return None
             if isinstance(said, Link):
                 await self.books.receive(said)
-            if isinstance(said.message, Confirm | Reject | Void | Offer | Decline):
-                if isinstance(said, Letter):
-                    asked.answer = said
-                heard = Received(said.message, said.digest, answers)
-                effects += self._feed(machine, InSession(asked.request_id, heard))
-        return effects
+        except PeerError as problem:
+            self.events.tell("message_refused", asked.request_id, code=problem.code, sentence=problem.sentence)
+            return None
+        return said
 
     async def _ask_until_answered(self, machine: ClientNegotiation, asked: Asked, item: Item) -> RawItems:
         while True:

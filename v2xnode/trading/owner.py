@@ -33,6 +33,7 @@ from v2xnode.clock import Clock, trusted
 from v2xnode.config import Config
 from v2xnode.devices.errors import DeviceError
 from v2xnode.devices.interface import BatteryState
+from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.paths import Connectors
@@ -108,8 +109,9 @@ class Owner:
     async def quote(self, request: Request, counter: Counter | None, asker: Asker) -> Offer | Decline:
         """The policy's answer to a request or a counter; a refusal is told to the owner with the limit that refused."""
         try:
+            self.connectors.record_as(Role.PROVIDER, self._electrical)
             await self._look_at_battery()
-        except DeviceError as problem:
+        except (LocalError, DeviceError) as problem:
             self.events.tell("device_failed", request.request_id, code=problem.code, sentence=str(problem))
             return Decline(request_id=request.request_id, reason=Reason.NOT_OFFERED)
         asked = request if counter is None else countered(request, counter)
@@ -117,7 +119,7 @@ class Owner:
         case = await self.books.run(lambda view: self._case(view, asked, asker, number))
         answer = decide(case)
         if isinstance(answer, Refusal):
-            self._tell_refusal(request.request_id, asker.peer, answer)
+            self.tell_refusal(request.request_id, asker.peer, answer)
             return decline(request.request_id, answer, self.policy)
         if is_tellworthy(answer, self.policy):
             self.events.tell("low_price", request.request_id, peer=short(asker.peer))
@@ -128,9 +130,9 @@ class Owner:
         case, peer = self._case(view, request, asker, offer.number), asker.peer
         lock = confirmable(case, offer) or lock_for(case, offer)
         if isinstance(lock, Refusal):
-            self._tell_refusal(request.request_id, peer, lock)
             said = decline(request.request_id, lock, self.policy)
-            return Verdict(Reject(peer=peer, at_ms=0, reason=said.reason, acceptable=acceptable(said.would_pass)), ())
+            reject = Reject(peer=peer, at_ms=0, reason=said.reason, acceptable=acceptable(said.would_pass))
+            return Verdict(reject, refusal=lock)
         start_ms, end_ms = lock.window.start_at_ms, lock.window.end_at_ms
         held = {
             BATTERY: lock.battery_wh,
@@ -146,7 +148,7 @@ class Owner:
         return Case(
             request=request,
             client_key=asker.peer,
-            provider=self._electrical,
+            provider=self.connectors.record_as(Role.PROVIDER, self._electrical),
             client=asker.electrical,
             policy=self.policy,
             battery=self._battery,
@@ -193,7 +195,8 @@ class Owner:
             if datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone).date() == today
         )
 
-    def _tell_refusal(self, request_id: bytes, peer: bytes, refusal: Refusal) -> None:
+    def tell_refusal(self, request_id: bytes, peer: bytes, refusal: Refusal) -> None:
+        """The owner hears which limit refused, and what would pass."""
         passing = refusal.would_pass
         self.events.tell(
             "refused",

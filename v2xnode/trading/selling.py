@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.entry import EntryType
 from ledger.view import View
-from market.errors import Reason
+from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Repeat, Sign, Tell, Tick
 from market.negotiation import (
     Ask,
@@ -19,10 +20,12 @@ from market.negotiation import (
     ProviderEffect,
     ProviderNegotiation,
     ProviderStage,
+    Withdrawal,
 )
-from market.terms import Confirm, Counter, Decline, Offer, Reject, Request
+from market.terms import MAX_COUNTERS, Accept, Confirm, Counter, Decline, Offer, Request, Void
 from v2xnode.clock import Clock
-from v2xnode.envelope import Item, Letter, Link, Plain, Reading, read, session_tag, sign_letter
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Reading, is_entry, read, session_tag, sign_letter
+from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import AcceptedLink, RawItems
@@ -35,6 +38,11 @@ Recheck = Callable[[View, Offer], Verdict]
 """The same policy inside the commit, with all locks of the moment."""
 Begin = Callable[["Selling", Confirmed], Delivering]
 """Makes and starts the delivery of a confirmed agreement."""
+
+
+_PROMISING = (ProviderStage.DECIDING, ProviderStage.WITHDRAWING, ProviderStage.CONFIRMED)
+MAX_ENTRIES = 2 * (MAX_COUNTERS + 1)
+"""Entries of the peer held for one request before there is an agreement: an Accept and a Void for each offer."""
 
 
 @dataclass(slots=True)
@@ -50,12 +58,15 @@ class Selling:
     events: EventLog
     quote: Quote
     recheck: Recheck
+    tell_refusal: Callable[[Refusal], None]
     begin: Begin
     machine: ProviderNegotiation = field(init=False)
     delivering: Delivering | None = None
+    withdrawn: Reason | None = None
     _offers: dict[bytes, Letter] = field(default_factory=dict)
     _last_answer: Item | None = None
     _reply: list[Item] = field(default_factory=list)
+    _entries: int = 0
     _busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -68,6 +79,11 @@ class Selling:
     @property
     def tag(self) -> int:
         return session_tag(self.request.request_id)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it may still be forgotten: nothing is promised, and no promise is being written."""
+        return self.delivering is None and self.machine.state not in _PROMISING
 
     @property
     def is_over(self) -> bool:
@@ -86,20 +102,52 @@ class Selling:
             await self._feed(Decision(await self.quote(None)))
             return self._take_reply()
 
-    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
-        """Answer a later frame of this session, over whichever link of the peer it came."""
-        if self.delivering is not None:
-            self.link = link
-            return await self.delivering.ask(link, items)
+    async def again(self, raw: list[Any]) -> Sequence[Item]:
+        """Answer the request once more. No link moves: it may be a replay."""
         async with self._busy:
-            self.link = link
-            if self._is_due():
-                await self._feed(Tick())
-            for position, raw in enumerate(items):
-                if self.delivering is not None:
-                    return [*self._take_reply(), *await self.delivering.ask(link, items[position:])]
+            if self.delivering is None:
                 await self._hear(raw)
             return self._take_reply()
+
+    def withdraw(self, reason: Reason) -> None:
+        """The owner stops everything: an offer is taken back as its peer is heard next, a Confirm under way voided."""
+        self.withdrawn = reason
+
+    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
+        """Answer a later frame of this session, over whichever link of the peer it came. Raises FrameInvalid."""
+        async with self._busy:
+            self.link = link
+            await self._catch_up()
+            rest = await self._negotiate(items)
+            reply = self._take_reply()
+        if self.delivering is None or not rest:
+            return reply
+        return [*reply, *await self.delivering.ask(link, rest)]
+
+    async def _catch_up(self) -> None:
+        """What has come due since the peer was last heard."""
+        if self._is_due():
+            await self._feed(Tick())
+        if self.withdrawn is not None and self.machine.state is not ProviderStage.CONFIRMED:
+            await self._feed(Withdrawal(self.withdrawn))
+
+    async def _negotiate(self, items: RawItems) -> RawItems:
+        """Hear what belongs to the negotiation, a repeated Accept of a running delivery too; what is left is the
+        delivery's. One item that breaks the rules takes nothing from what was answered before it."""
+        rest: RawItems = []
+        for raw in items:
+            if self.delivering is not None and not _is_accept(raw):
+                rest.append(raw)
+                continue
+            try:
+                await self._hear(raw)
+            except PeerError as problem:
+                if not self._reply:
+                    raise
+                self.events.tell(
+                    "message_refused", self.request.request_id, code=problem.code, sentence=problem.sentence
+                )
+        return rest
 
     def _is_due(self) -> bool:
         deadline = self.machine.deadline_ms()
@@ -112,9 +160,18 @@ class Selling:
     async def _hear(self, raw: list[Any]) -> None:
         item = read(raw, self.context())
         if isinstance(item, Link):
-            await self.books.receive(item, letters=(self.letter, *self._offers.values()))
+            await self._keep(item)
         answers = item.signed.entry.answers if isinstance(item, Link) else b""
         await self._feed(Received(item.message, item.digest, answers))
+
+    async def _keep(self, item: Link) -> None:
+        """Hold a peer's entry durably, of those that have a place here: a stranger must not fill our disk."""
+        if not isinstance(item.message, Accept | Void):
+            raise FrameInvalid("There is no agreement that this entry could belong to.")
+        if self._entries >= MAX_ENTRIES:
+            raise FrameInvalid("Too many entries for one request.")
+        if await self.books.receive(item, letters=(self.letter, *self._offers.values())):
+            self._entries += 1
 
     async def _feed(self, event: object) -> None:
         for effect in self.machine.handle(event, self.clock.monotonic_ms()):
@@ -137,8 +194,7 @@ class Selling:
             case Confirmed():
                 self.delivering = self.begin(self, effect)
             case Append(message, answers):
-                entry = await self.books.append(self.peer, self.request.request_id, message, answers)
-                self._say(entry)
+                self._say(await self.books.append(self.peer, self.request.request_id, message, answers, asked=True))
             case Repeat(digest):
                 self._reply += await self._stored_reply(digest)
             case Refused(message, reason):
@@ -165,21 +221,22 @@ class Selling:
 
     async def _decide(self, offer: Offer, accept: bytes) -> None:
         try:
-            entry = await self.books.decide(
-                self.peer, self.request.request_id, accept, lambda view: self.recheck(view, offer)
+            entry, verdict = await self.books.decide(
+                self.request.request_id, accept, lambda view: self.recheck(view, offer)
             )
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", self.request.request_id, code=problem.code, sentence=problem.sentence)
             await self._feed(LedgerFailed())
             return
+        if verdict.refusal is not None:
+            self.tell_refusal(verdict.refusal)
         self._say(entry)
-        if isinstance(entry.message, Confirm | Reject):
-            await self._feed(Decided(entry.message, entry.digest))
+        await self._feed(Decided(verdict.answer, entry.digest))
 
     async def _stored_reply(self, digest: bytes) -> Sequence[Item]:
         stored = await self.books.reply_to(digest, self.request.request_id)
-        if stored is not None:
-            return [stored]
+        if stored:
+            return stored
         return [self._last_answer] if self._last_answer is not None else []
 
     async def _end(self, reason: Reason) -> None:
@@ -187,4 +244,8 @@ class Selling:
             "request_ended", self.request.request_id, peer=short(self.peer), code=reason.code, sentence=reason.sentence
         )
         if any(isinstance(item.message, Confirm) for item in self._reply):
-            await self.books.end(self.request.request_id)
+            await self.books.end(self.request.request_id, answered=False)
+
+
+def _is_accept(raw: list[Any]) -> bool:
+    return is_entry(raw) and bool(raw[0] == EntryType.ACCEPT)
