@@ -88,15 +88,23 @@ class Node:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the bearers and trade until the context ends; then stop as the module says."""
-        async with self._links.serving(), asyncio.TaskGroup() as group:
-            await self._desk.open(group, self._links)
-            announcing = group.create_task(self._discovery.keep_announcing())
-            try:
-                yield
-            finally:
-                await self._desk.close(SETTLE_S)
-                announcing.cancel()
+        """Open the bearers and trade until the context ends; then stop as the module says.
+
+        Whatever ends the context passes as it is, not in a group of one.
+        """
+        try:
+            async with self._links.serving(), asyncio.TaskGroup() as group:
+                await self._desk.open(group, self._links)
+                announcing = group.create_task(self._discovery.keep_announcing())
+                try:
+                    yield
+                finally:
+                    await self._desk.close(SETTLE_S)
+                    announcing.cancel()
+        except BaseExceptionGroup as several:
+            if len(several.exceptions) == 1:
+                raise several.exceptions[0] from None
+            raise
 
     def link_ms(self) -> int:
         """Real monotonic milliseconds: what sightings are dated by."""

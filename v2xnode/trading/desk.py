@@ -129,7 +129,9 @@ class Desk:
         return self._acquaintances.keys
 
     async def hello(self, peer: bytes | None) -> Hello:
-        """Our greeting, with the newest entry of the peer's chain that we hold."""
+        """Our greeting, with the newest entry of the peer's chain that we hold. Raises LocalError before `open`."""
+        if not self._epoch:
+            raise LocalError("The node is starting.", code="starting")
         held = await self.books.run(lambda transaction: transaction.newest_of(peer)) if peer else None
         return Hello(
             services=self.provides,
