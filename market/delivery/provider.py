@@ -1,8 +1,9 @@
 """The provider's side of a delivery: it begins the path, meters in intervals, keeps the exposure, and closes.
 
 Only one Interval awaits its Receipt at a time; the next accumulates. Whatever is not receipted stays below the
-offer's exposure (`power`), whether the client is slow, silent or gone. While power flows the exposure is the bound
-of a missing Receipt; the grace bounds how long the last one is awaited before Close, and a later one supersedes it.
+offer's exposure (`power`), whether the client is slow, silent or gone; and as the agreed energy runs out the power
+falls, so that it is not overstepped. While power flows the exposure is the bound of a missing Receipt; the grace
+bounds how long the last one is awaited before Close, and a later one supersedes it.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ from market.delivery.account import Account, Disputed
 from market.delivery.agreement import Agreement
 from market.delivery.control import Effects
 from market.delivery.intervals import Mark, is_due, tariff_marks
-from market.delivery.power import allowed_power_w, safe_for_ms
+from market.delivery.power import allowed_power_w, is_last, last_power_w, safe_for_ms
 from market.delivery.shared import Delivery
 from market.delivery.stages import (
     METERED,
@@ -105,30 +106,36 @@ class ProviderDelivery(Delivery):
             return () if self._state is Stage.STOPPING else self._stop(Reason.REGISTER_ROLLBACK, tell=True)
         self._before = self._registers.newest
         reading = self._registers.add(event)
-        self._read_ms = self._now
+        waited_ms, self._read_ms = self._now - self._read_ms, self._now
         if self._before is not None:
             self._marks.extend(tariff_marks(self._offer, self._before, reading))
-        reason = self._reason_to_end(reading) if self._state is Stage.DELIVERING else None
+        reason = self._reason_to_end(reading, waited_ms) if self._state is Stage.DELIVERING else None
         if reason is not None:
             return (*self._stop(reason, tell=True), *self._next_interval())
         return self._go_on()
 
-    def _reason_to_end(self, reading: Reading) -> Reason | None:
-        agreement, delivered_wh = self._agreement, self._delivered_wh
-        step_wh = reading.register_wh - (self._before or reading).register_wh
-        if delivered_wh >= self._offer.energy_wh or delivered_wh + step_wh > self._offer.energy_wh:
+    def _reason_to_end(self, reading: Reading, waited_ms: int) -> Reason | None:
+        if is_last(self._left_wh, reading.power_w, waited_ms):
             return Reason.ENERGY_REACHED
-        if agreement.ends_at_ms and reading.at_ms >= agreement.ends_at_ms:
+        if self._agreement.ends_at_ms and reading.at_ms >= self._agreement.ends_at_ms:
             return Reason.WINDOW_ENDED
-        if reading.power_w >= agreement.power_min_w:
+        if reading.power_w >= self._agreement.power_min_w:
             self._tapers = True
             return None
-        return Reason.BELOW_MIN_POWER if self._tapers else None
+        if not self._tapers:
+            return None
+        return Reason.ENERGY_REACHED if self._last_w < self._ceiling_w else Reason.BELOW_MIN_POWER
 
     @property
     def _delivered_wh(self) -> int:
         newest, first = self._registers.newest, self._account.first
         return 0 if newest is None or first is None else newest.register_wh - first.register_wh
+
+    @property
+    def _left_wh(self) -> int:
+        """Of the agreed energy, by our own meter or by what both agreed on and has come since, whichever is less."""
+        counted_wh = max(self._delivered_wh, self._account.agreed_wh + self._unreceipted_wh)
+        return self._offer.energy_wh - counted_wh
 
     def _next_interval(self) -> Effects:
         """The next Interval, if one has to end and none awaits its Receipt."""
@@ -161,11 +168,18 @@ class ProviderDelivery(Delivery):
         newest, last = self._registers.newest, self._account.last
         return 0 if newest is None or last is None else newest.register_wh - last.register_wh
 
+    @property
+    def _last_w(self) -> int:
+        """What the agreed energy still allows."""
+        return last_power_w(self._offer, self._left_wh, self._agreement.power_min_w, self._ceiling_w)
+
     def _allow(self) -> Effects:
-        """Never more than the exposure still covers until the next reading; below the minimum it ends."""
+        """Never more than exposure and energy still cover until the next reading; where the exposure leaves less than
+        the minimum it ends."""
         power_w = allowed_power_w(self._offer, self._unreceipted_wh, self._ceiling_w)
         if power_w < min(self._ceiling_w, max(1, self._agreement.power_min_w)):
             return self._stop(Reason.EXPOSURE_REACHED, tell=True)
+        power_w = min(power_w, self._last_w)
         reckoned_w = max(power_w, self._allowed_w)  # since the last reading as much may have flowed as was allowed
         self._wake(Timer.EXPOSURE, self._read_ms + safe_for_ms(self._offer, self._unreceipted_wh, reckoned_w))
         return self._allow_power(power_w)

@@ -11,6 +11,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from market.delivery import (
@@ -96,11 +97,13 @@ class World:
     def __init__(
         self, provider: ProviderDelivery, client: ClientDelivery, *, seed: int = 0, air: Air | None = None,
         provider_ppm: int = 0, client_ppm: int = 0, client_clock_ms: int = 0, draw_w: int = 11_000,
+        read_ms: int = READ_MS, follow_ms: int = 0,
     ) -> None:  # fmt: skip
         self.random = random.Random(seed)
         self.air = air or Air()
         self.now_ms = 0
         self.draw_w = draw_w
+        self.follow_ms = follow_ms
         self.provider = Side("provider", provider, provider_ppm, opening_wh=5_000)
         self.client = Side("client", client, client_ppm, client_clock_ms, opening_wh=70_000)
         self.cut: set[str] = set()
@@ -109,8 +112,8 @@ class World:
         self._energy = 0  # in W ms
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._count = itertools.count()
-        self._every(READ_MS, lambda: self._read(self.provider))
-        self._every(READ_MS, lambda: self._read(self.client))
+        self._every(read_ms, lambda: self._read(self.provider))
+        self._every(read_ms, lambda: self._read(self.client))
         self._every(RESEND_MS, lambda: self._resend(self.provider))
         self._every(RESEND_MS, lambda: self._resend(self.client))
 
@@ -186,10 +189,11 @@ class World:
                 walk = side.walks
                 self.after(PREPARE_MS, lambda: self._prepare(side, walk))
             case AllowPower(power_w):
-                side.allowed_w = power_w
+                self._follow(partial(_allow, side, power_w))
             case SuspendPath() | CutPower():
-                side.allowed_w, side.prepared, side.walks = 0, False, side.walks + 1
-                self.after(OFF_MS, lambda: self.feed(side, PathEnded()))
+                side.walks += 1
+                self._follow(partial(_open, side))
+                self.after(max(OFF_MS, self.follow_ms), lambda: self.feed(side, PathEnded()))
             case Append():
                 return self._append(side, effect)
             case Tell(message):
@@ -206,6 +210,13 @@ class World:
             case _:
                 pass
         return True
+
+    def _follow(self, do: Callable[[], None]) -> None:
+        """What a device does only a while after it was asked."""
+        if self.follow_ms:
+            self.after(self.follow_ms, do)
+        else:
+            do()
 
     def _prepare(self, side: Side, walk: int) -> None:
         if side.walks == walk:  # the path was not opened meanwhile
@@ -259,3 +270,11 @@ class World:
             return  # the link's replay window
         other.seen.add(packet.id)
         self.feed(other, Received(packet.message, packet.digest, packet.answers))
+
+
+def _allow(side: Side, power_w: int) -> None:
+    side.allowed_w = power_w
+
+
+def _open(side: Side) -> None:
+    side.allowed_w, side.prepared = 0, False

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.delivery import AllowPower, BeginPath, CutPower, OwnerLimit, OwnerPause, OwnerStop, Plugged, replay
+from market.delivery.power import FOLLOW_MS
 from market.errors import Reason
 from market.machine import Tell
-from market.terms import Close, Dispute, Offer, PriceKind, PriceStep, Receipt, SilenceRule
+from market.terms import Close, Dispute, Offer, PriceKind, PriceStep, Profile, Receipt, SilenceRule
+from market.units import MS_PER_HOUR, Role
 from tests.support.market_terms import offer, pair
 from tests.support.market_world import WALL_MS, Air, Side, World
 
@@ -67,6 +69,43 @@ def test_on_a_clean_channel_all_of_it_is_delivered_and_paid() -> None:
     assert 995 <= agreed_wh <= 1_000
     assert amounts_micro == (agreed_wh * 300,)
     assert receipts == len(world.client.said(Receipt))
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    read_ms=st.integers(100, 1_000),
+    follow_ms=st.integers(0, 500),
+    draw_w=st.integers(3_000, 50_000),
+    profile=st.sampled_from([Profile.DC_CONVERTER, Profile.AC_OUTLET]),
+    power_min_w=st.sampled_from([0, 2_900]),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_more_than_the_agreed_energy_is_delivered_and_its_end_does_not_crawl(
+    seed: int, read_ms: int, follow_ms: int, draw_w: int, profile: Profile, power_min_w: int
+) -> None:
+    offered = offer(energy_wh=60, power_w=50_000, exposure_wh=500, profile=profile)
+    pairs = pair(offered, power_min_w=power_min_w)
+    world = World(*pairs, seed=seed, provider_ppm=8_000, draw_w=draw_w, read_ms=read_ms, follow_ms=follow_ms)
+    world.at(5, lambda: world.feed(world.client, Plugged()))
+    world.run(LONG_MS)
+    check_laws(world)
+    assert world.provider.finished[-1].reason is Reason.ENERGY_REACHED
+    short_wh = 2 + draw_w * (read_ms + FOLLOW_MS) // MS_PER_HOUR
+    assert 60 - short_wh <= world.register_wh(world.provider) - world.provider.opening_wh <= 60 + 1
+    assert world.now_ms <= 60 * MS_PER_HOUR // draw_w + 20_000
+
+
+@pytest.mark.parametrize("read_ms", [200, 500])
+def test_at_fifty_kilowatts_the_last_watt_hour_is_the_last(read_ms: int) -> None:
+    world = play(offer(energy_wh=250, power_w=50_000), draw_w=50_000, read_ms=read_ms, follow_ms=200)
+    assert 249 <= outcome(world.provider)[0] <= 250
+
+
+def test_where_the_clients_meter_counts_it_ends_by_that() -> None:
+    offered = offer(energy_wh=2_000, exposure_wh=100, profile=Profile.DC_BPT, reference=Role.CLIENT)
+    world = play(offered, provider_ppm=-6_000, client_ppm=6_000)
+    check_laws(world)
+    assert 1_995 <= outcome(world.client)[0] <= 2_001
 
 
 airs = st.builds(

@@ -33,12 +33,14 @@ from market.terms import (
     PowerState,
     PriceKind,
     PriceStep,
+    Profile,
     Ready,
     SilenceRule,
     Start,
     Stop,
     Void,
 )
+from market.units import Role
 from tests.support.market_stages import AT_MS, Played, close, interval, provider_at, receipt, said
 from tests.support.market_terms import CLIENT, PROVIDER, agreement, digest, offer
 
@@ -183,6 +185,33 @@ def test_it_ends_by_itself(changes: dict[str, Any], readings: list[tuple[int, in
     effects = [played.read(*each) for each in readings]
     assert effects[-1][0] == CutPower(reason)
     assert all(CutPower not in kinds(each) for each in effects[:-1])
+
+
+def test_towards_the_end_of_the_energy_the_power_falls() -> None:
+    played = provider_at(Stage.DELIVERING, offer(energy_wh=20))
+    assert AllowPower(11_000) not in played.read(1, 5_003, 11_000)
+    allowed = [each for wh in (12, 15, 18) for each in played.read(wh // 3, 5_000 + wh, 11_000 - 500 * wh)]
+    assert [each for each in allowed if isinstance(each, AllowPower)] == [
+        AllowPower(9_600),
+        AllowPower(6_000),
+        AllowPower(2_400),
+    ]
+    assert played.read(7, 5_020, 0)[0] == CutPower(Reason.ENERGY_REACHED)
+
+
+def test_at_the_end_of_the_energy_falling_below_the_minimum_is_no_fault_of_the_client() -> None:
+    played = provider_at(Stage.DELIVERING, offer(energy_wh=20), power_min_w=6_500)
+    played.read(1, 5_003, 11_000)
+    assert AllowPower(6_500) in played.read(2, 5_015, 6_800)
+    assert played.read(2, 5_015, 6_400)[0] == CutPower(Reason.ENERGY_REACHED)
+
+
+def test_energy_that_only_the_reference_meter_has_seen_counts() -> None:
+    offered = offer(energy_wh=130, profile=Profile.DC_BPT, reference=Role.CLIENT)
+    played = provider_at(Stage.DELIVERING, offered)
+    deliver(played, range(1, 61), 2)
+    played.hear(receipt(1, 70_129, 129, (38_700,)), "receipt1", digest("own2"))
+    assert played.read(61, 5_121, 1_000)[0] == CutPower(Reason.ENERGY_REACHED)
 
 
 def test_a_draw_that_has_not_yet_begun_is_not_below_the_minimum() -> None:
