@@ -12,7 +12,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import recompute
@@ -54,7 +54,17 @@ def exports() -> Iterator[Exports]:
     with tempfile.TemporaryDirectory(prefix="v2x-") as name:
         directory = Path(name)
         kept = directory / "kept"
-        demo = ["v2xnode", "demo", "--json", "--transport", "memory", "--speed", str(UNHURRIED), "--keep", kept]
+        demo: list[str | Path] = [
+            "v2xnode",
+            "demo",
+            "--json",
+            "--transport",
+            "memory",
+            "--speed",
+            str(UNHURRIED),
+            "--keep",
+            kept,
+        ]
         told = json.loads(succeeded(demo))
         made = Exports(directory, told)
         for place in PLACES:
@@ -232,6 +242,7 @@ def test_a_sum_that_both_parties_signed_wrongly_is_found(exports: Exports, tmp_p
     assert "the receipts come to" in done.stderr
 
 
+@settings(deadline=None)
 @given(offer=offers(), data=st.data())
 def test_the_script_reckons_as_the_market_does(offer: Offer, data: st.DataObject) -> None:
     """Any offer, any meters: the same energy counts and costs the same on each line."""
