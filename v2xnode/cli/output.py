@@ -12,7 +12,6 @@ from platformdirs import user_data_path
 from ledger.errors import LedgerError
 from transports.errors import TransportError
 from v2xnode.control import RemoteRefusal
-from v2xnode.devices.errors import DeviceError
 from v2xnode.errors import NodeError
 
 DataOption = Annotated[
@@ -41,13 +40,13 @@ class Output:
         """Run a command's work and leave with its exit code; a known failure is told with its code and sentence."""
         try:
             code = work() or 0
-        except (NodeError, LedgerError, TransportError, DeviceError) as problem:
+        except (NodeError, LedgerError, TransportError) as problem:
             code = self._tell(problem)
         except KeyboardInterrupt:
             code = 130
         raise typer.Exit(code)
 
-    def _tell(self, problem: NodeError | LedgerError | TransportError | DeviceError) -> int:
+    def _tell(self, problem: NodeError | LedgerError | TransportError) -> int:
         error: dict[str, Any] = {"code": problem.code, "sentence": str(problem)}
         code = 1
         if isinstance(problem, NodeError):

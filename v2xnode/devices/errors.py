@@ -1,19 +1,15 @@
-"""What can go wrong between the node and its own hardware. Vendor exceptions become these
-inside each driver.
+"""What can go wrong between the node and its own hardware. Vendor exceptions become these inside each driver.
 
 Every one is a local fault: it is never the peer's, and a peer is never told more than that we can't go on.
 """
 
+from v2xnode.errors import LocalError
 
-class DeviceError(Exception):
-    """Base of every error of a device. `code` is for programs, the text is a sentence for the installer."""
+
+class DeviceError(LocalError):
+    """Base of every error of a device; the sentence is for the installer."""
 
     code = "device"
-
-    def __init__(self, sentence: str, code: str | None = None) -> None:
-        super().__init__(sentence)
-        if code is not None:
-            self.code = code
 
 
 class DeviceRefused(DeviceError):

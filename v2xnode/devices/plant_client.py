@@ -101,5 +101,5 @@ def _unwrap(line: bytes) -> Any:
     if isinstance(answer, dict) and answer.keys() == {"ok"}:
         return answer["ok"]
     if isinstance(answer, dict) and answer.keys() == {"error", "code", "sentence"}:
-        raise FAMILY.get(answer["error"], DeviceError)(str(answer["sentence"]), str(answer["code"]))
+        raise FAMILY.get(answer["error"], DeviceError)(str(answer["sentence"]), code=str(answer["code"]))
     raise DeviceDataInvalid(f"The plant's answer is neither result nor error: {line[:80]!r}")

@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from v2xnode.errors import LocalError
+
 MAX_FILE_CHARS: Final = 200_000  # ten times today's largest file: a wrong file is refused before it is parsed
 
 
-class RealInputError(Exception):
-    """Base of the errors about shipped data; `code` is stable."""
+class RealInputError(LocalError):
+    """Base of the errors about shipped data."""
 
     code = "real_input"
 

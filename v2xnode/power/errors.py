@@ -1,8 +1,10 @@
 """What a caller of the interlock can do wrong. Faults of the power path are outputs, never exceptions."""
 
+from v2xnode.errors import LocalError
 
-class InterlockError(Exception):
-    """Base: a local error; nothing has changed."""
+
+class InterlockError(LocalError):
+    """Base; nothing has changed."""
 
     code = "interlock"
 

@@ -43,7 +43,7 @@ def obey(plant: "Plant", terminal: Terminal, command: PathCommand) -> None:
 
 
 def _refuse(code: str, sentence: str) -> DeviceRefused:
-    return DeviceRefused(sentence, code)
+    return DeviceRefused(sentence, code=code)
 
 
 def _plugged(plant: "Plant", terminal: Terminal) -> Path:

@@ -76,7 +76,7 @@ class Plant:
         """Obey in order. Raises DeviceRefused at the first refused; those before it stand."""
         wanted = tuple(commands)
         if len(wanted) > MAX_COMMANDS:
-            raise DeviceRefused(f"At most {MAX_COMMANDS} commands in one request.", "too_many_commands")
+            raise DeviceRefused(f"At most {MAX_COMMANDS} commands in one request.", code="too_many_commands")
         device = self._terminal(terminal)
         try:
             for command in wanted:
@@ -114,9 +114,9 @@ class Plant:
         new = [self._terminal(end) for end in (provider, client) if end is not None]
         old = [self.terminals[end] for end in (wire.provider, wire.client) if end is not None]
         if any(device.locked for device in chain(old, new)):
-            raise DeviceRefused("The connector is locked.", "locked")
+            raise DeviceRefused("The connector is locked.", code="locked")
         if any(self.cable_at(device) not in (None, wire) for device in new):
-            raise DeviceRefused("Another cable is in this connector.", "occupied")
+            raise DeviceRefused("Another cable is in this connector.", code="occupied")
         wire.provider, wire.client = provider, client
         wire.pattern = None
         self.log.write(self.now_ms, "plug", cable=cable, provider=provider, client=client)
