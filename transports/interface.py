@@ -52,7 +52,7 @@ class Sighting:
 
 
 class Link(Protocol):
-    """The dialer's end of a raw link. `LinkLost` ends the call, not the link: it may be asked again, or dialled anew."""
+    """The dialer's end of a raw link. `LinkLost` ends the call, not the link: ask again, or dial anew."""
 
     @property
     def bearer(self) -> str: ...

@@ -1,18 +1,10 @@
-"""What the power path adds to the profiles of `market.terms`: who needs a permit, and how the plug is proven."""
+"""What the power path adds to the profiles of `market.terms`: which sides need a permit, and which way energy goes."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from market.terms import CurrentKind, Profile
 from market.units import Role
 from v2xnode.devices.interface import Direction
-
-
-class PatternKind(StrEnum):
-    """What the master puts on the cable so that both sides can compare what they read there."""
-
-    VOLTAGE_STEPS = "voltage_steps"
-    PILOT = "pilot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +22,6 @@ class PathProfile:
     def master(self) -> Role:
         """The side whose device leads the power path, emits the pattern and watches the insulation."""
         return self.profile.master
-
-    @property
-    def pattern(self) -> PatternKind:
-        return PatternKind.VOLTAGE_STEPS if self.dc else PatternKind.PILOT
 
 
 _BOTH = frozenset(Role)
