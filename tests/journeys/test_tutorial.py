@@ -17,35 +17,16 @@ pytestmark = pytest.mark.processes
 
 TUTORIAL_S = 90.0
 """Real time for all of it on a busy machine: a delivery of some seconds at real speed, and a dozen commands."""
-PAUSE_S = 20
-"""The longest that a person waits until what was started in the background is there."""
-BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-STARTED = {
-    r"^.*v2xnode devices plant .*--socket[ =](\S+).*&$": r"\1",
-    r"^.*v2xnode run .*--data[ =](\S+).*&$": r"\1/control.sock",
-}
-"""Commands that are started in the background, and the socket that shows that they are there."""
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEPS = ("devices plant", "init", "run", "discover", "request", "trades", "ledger verify", "stop")
 
 
 def tutorial() -> str:
-    """The commands of the README's one block that makes nodes by hand, without prompts and shown output."""
-    for kind, text in BLOCK.findall((PROJECT / "README.md").read_text()):
-        if "v2xnode init" in text:
-            return _typed(text) if kind == "console" or re.search(r"^\$ ", text, re.MULTILINE) else text
-    pytest.fail("README.md has no block of commands with `v2xnode init`")
-
-
-def _typed(text: str) -> str:
-    return "".join(f"{line[2:]}\n" for line in text.splitlines() if line.startswith(("$ ", "> ")))
-
-
-def unhurried(commands: str) -> str:
-    """With a person's pause after what is started in the background: until its socket is there."""
-    wait = f"\ntimeout {PAUSE_S} bash -c 'until [ -S %s ]; do sleep 0.1; done'"
-    for line, socket in STARTED.items():
-        commands = re.sub(line, rf"\g<0>{wait % socket}", commands, flags=re.MULTILINE)
-    return commands
+    """The README's one block of commands that makes nodes by hand."""
+    blocks: list[str] = BLOCK.findall((PROJECT / "README.md").read_text())
+    found = [text for text in blocks if "v2xnode init" in text]
+    assert len(found) == 1, "README.md has one block of commands with `v2xnode init`"
+    return found[0]
 
 
 def played(commands: str, directory: Path) -> str:
@@ -72,7 +53,7 @@ def played(commands: str, directory: Path) -> str:
 def test_two_nodes_by_hand(directory: Path) -> None:
     commands = tutorial()
     assert [step for step in STEPS if f"v2xnode {step}" not in commands] == []
-    shown = played(unhurried(commands), directory)
+    shown = played(commands, directory)
 
     nodes = sorted({directory / name for name in re.findall(r"v2xnode init .*--data[ =](\S+)", commands)})
     assert len(nodes) == 2
