@@ -21,9 +21,13 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
 def _value(value: Any) -> str:
     match value:
         case bool() | int() | str():
-            return json.dumps(value, ensure_ascii=False).replace(_DELETE, "\\u007f")
+            return _text(value)
         case list():
             return "[" + ", ".join(_value(each) for each in value) + "]"
         case Mapping():
-            return "{ " + ", ".join(f"{json.dumps(key)} = {_value(each)}" for key, each in value.items()) + " }"
+            return "{ " + ", ".join(f"{_text(key)} = {_value(each)}" for key, each in value.items()) + " }"
     raise TypeError(f"{type(value).__name__} has no place in a configuration")
+
+
+def _text(value: bool | int | str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace(_DELETE, "\\u007f")
