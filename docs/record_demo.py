@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-COLUMNS: Final = 122
+COLUMNS: Final = 126
 """The longest sentence but the ledgers' stays on one line; at a README's width the letters are still 11 pixels high."""
 
 LIMIT_S: Final = 180
@@ -32,7 +32,7 @@ STYLES: Final = {
     r"^  told to the owner:": "yellow",
     r"\[[a-z_]+\]": "yellow",
     r"\d+\.\d{6} [A-Z]{3}": "bold #e6db74",
-    r"\b\d+(\.\d+)? k?Wh": "bold",
+    r"\b(\d+ and )?\d+(\.\d+)? k?Wh": "bold",
     r"^(car_a|car_b|house|cabin): .* hold\b": "green",
     r"^\d+ trades settled.*": "bold green",
 }
