@@ -1,18 +1,20 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from v2xnode.toml import to_toml
 
-texts = st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 plain = st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts
-values = st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
-names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1)
+values = plain | st.lists(plain, max_size=3) | st.dictionaries(texts, plain | st.lists(plain, max_size=2), max_size=3)
+names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=8)
 
 
-@given(st.dictionaries(names, st.dictionaries(names, values)))
+@given(st.dictionaries(names, st.dictionaries(names, values, max_size=3), max_size=2))
+@settings(deadline=None)
+@example({"a": {"b": {"\U00010000\x7f": "\x7f"}}})
 def test_what_is_written_is_read_back(tables: dict[str, dict[str, object]]) -> None:
     assert tomllib.loads(to_toml(tables)) == tables
 
