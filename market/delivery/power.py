@@ -19,8 +19,8 @@ CUT_MS = 3_000
 LAST_MS = 3_000
 """The agreed energy that is left lasts at least this long: a second between readings, a second in which a device
 follows a lower request (IEC 61851-23, t8-t9), and one more to foresee the end in."""
-LAST_SHARE = 10
-"""A converter holds a tenth of its power; asked for less it might give nothing, and the end would never come."""
+LAST_SHARE = 20
+"""A converter holds a twentieth of its power; asked for less it might give nothing, and the end would never come."""
 MAX_WAIT_MS = 1_000
 """Between two readings; a meter that fell behind once says nothing of how long the next one takes."""
 FOLLOW_MS = 500
@@ -45,7 +45,7 @@ def safe_for_ms(offer: Offer, unreceipted_wh: int, power_w: int) -> int:
 def last_power_w(offer: Offer, left_wh: int, least_w: int, ceiling_w: int) -> int:
     """The most that may flow when `left_wh` are left of the agreed energy, up to `ceiling_w`.
 
-    It falls no lower than `least_w`, the agreed minimum, nor than a tenth of the ceiling.
+    It falls no lower than `least_w`, the agreed minimum, nor than a twentieth of the ceiling.
     """
     if offer.profile.current_kind is CurrentKind.AC:
         return ceiling_w
