@@ -16,7 +16,7 @@ import typer
 
 from v2xnode.cli.output import JsonOption, Output
 from v2xnode.clock import Clock
-from v2xnode.errors import LedgerInvalid, LocalError
+from v2xnode.errors import LedgerInvalid, UsageError
 
 if TYPE_CHECKING:
     from v2xnode.cli.demo.story import Told
@@ -55,8 +55,8 @@ def demo(
 def _directory(keep: Path | None, stack: ExitStack) -> Path:
     if keep is None:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="v2x-")))
-    if keep.exists() and any(keep.iterdir()):
-        raise LocalError(f"{keep} is not empty; nothing was changed.", code="directory_not_empty")
+    if keep.exists() and not (keep.is_dir() and not any(keep.iterdir())):
+        raise UsageError(f"{keep} is not an empty directory; nothing was changed.", code="directory_not_empty")
     keep.mkdir(parents=True, exist_ok=True)
     return keep.resolve()
 
