@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from market.errors import Reason
 from v2xnode.cli.output import JsonOption, Output
 from v2xnode.clock import Clock
 from v2xnode.errors import LedgerInvalid, UsageError
@@ -99,6 +100,7 @@ def _unsettled(told: "Told", output: Output) -> int:
         each["service"]
         for each in told.trades
         if each["state"] != "settled"
+        or each["reason"] != Reason.ENERGY_REACHED.code
         or each["delivered_wh"]["agreed"] != each["delivered_wh"]["agreed_by_provider"]
         or len(set(each["amount_micro"].values())) != 1
         or each["delivered_wh"]["agreed"] == 0
