@@ -108,6 +108,8 @@ class PowerPath:
         self._off_told = False
         self._left = False
         """Stopped before it began, or opened on leaving: nothing is commanded any more."""
+        self._commanded = 0
+        """How often the charger was told something."""
 
     @property
     def state(self) -> PowerState:
@@ -166,7 +168,13 @@ class PowerPath:
             self._tell_off()
 
     async def _look(self) -> None:
-        await self._feed(Sensed(await self._devices.charger.sense()))
+        """What the charger senses, unless it was told something meanwhile: then this may be how things stood before,
+        a fresh permit still missing, and the next look shows what came of it."""
+        commanded = self._commanded
+        sense = await self._devices.charger.sense()
+        async with self._busy:
+            if not self._left and self._commanded == commanded:
+                await self._do(self._interlock.handle(Sensed(sense), self._clock.monotonic_ms()))
         self._tell(Metered(await self._devices.meter.read()))
 
     async def _open(self) -> None:
@@ -187,6 +195,8 @@ class PowerPath:
                 await self._devices.charger.command(commands)
             except DeviceRefused as refusal:
                 await self._do(self._interlock.handle(CommandRefused(refusal.code), self._clock.monotonic_ms()))
+            finally:
+                self._commanded += 1
         for output in outputs:
             await self._report(output)
 

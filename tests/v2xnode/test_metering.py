@@ -131,6 +131,25 @@ async def test_both_walk_up_deliver_and_come_down_in_order() -> None:
         assert end.path.state is PowerState.OFF
 
 
+async def test_a_look_from_before_the_permit_is_no_lost_permit() -> None:
+    provider, client = pair()
+    tasks = [asyncio.create_task(end.path.run(end.begin)) for end in (provider, client)]
+    for end in (provider, client):
+        await until(lambda end=end: end.reached(Milestone.READY_FOR_POWER))  # type: ignore[misc]
+    for end in (provider, client):
+        end.charger.may_answer.clear()
+        end.charger.sensing.clear()
+        await end.charger.sensing.wait()  # it has looked, and the answer is still under way
+        await end.path.feed(PowerAllowed(5_000, direction_of(end.begin.role)))
+        assert any(isinstance(command, Permit) for command in end.charger.commands)
+        end.charger.may_answer.set()
+    for end in (provider, client):
+        await until(lambda end=end: end.reached(Milestone.ENERGISED) or end.count(PathFailed) > 0)  # type: ignore[misc]
+        assert end.count(PathFailed) == 0
+        await end.path.stop("stopped_by_owner")
+    await asyncio.gather(*tasks)
+
+
 async def test_a_path_stopped_before_it_began_never_begins() -> None:
     provider, _ = pair()
     await provider.path.stop("stopped_by_owner")
