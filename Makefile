@@ -19,7 +19,7 @@ MKVENV  = $(PYTHON) -m venv --clear $(VENV)
 PIP     = $(BIN)/python -m pip install -q
 endif
 
-.PHONY: demo test lint check lock clean
+.PHONY: demo test lint check lock picture clean
 demo: $(VENV)/.core
 	$(BIN)/v2xnode demo
 
@@ -48,6 +48,10 @@ $(VENV)/.core: requirements/core.txt pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.core
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
+
+# The README's picture, from a real run.
+picture: $(VENV)/.core
+	$(BIN)/python docs/record_demo.py docs/demo.svg
 
 # Pins and hashes only: no header, no index, no address of any host.
 LOCK = $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \

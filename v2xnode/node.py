@@ -164,6 +164,10 @@ class Node:
         )
         return [{**each, **self._desk.set_up(bytes.fromhex(each["request_id"]))} for each in found]
 
+    async def allow(self, name: str) -> str:
+        """Say yes to a stranger who has asked: its node id. Raises UsageError for a name that is nobody's."""
+        return (await self._desk.owner.allow(name)).hex()
+
     async def stop(self, request_id: str = "", reason: Reason = Reason.STOPPED_BY_OWNER) -> list[str]:
         """Stop one delivery, or all: power off now, settle after. The request ids stopped."""
         return await self._desk.stop(request_id, reason)
@@ -254,7 +258,7 @@ async def _request(node: Node, params: dict[str, Any]) -> Any:
     )
     return await node.request(
         wish,
-        peer=_text(params, "peer"),
+        peer=_node_id(params, "peer"),
         address=_text(params, "address"),
         look_ms=_whole(params, "look_ms", 100, 60_000, LOOK_MS),
     )
@@ -275,6 +279,14 @@ def _text(params: dict[str, Any], name: str) -> str:
     return value
 
 
+def _node_id(params: dict[str, Any], name: str) -> str:
+    """A node id, or how it begins. Raises UsageError."""
+    value = _text(params, name).lower()
+    if len(value) > 64 or not set(value) <= set("0123456789abcdef"):
+        raise UsageError(f"{name} is a node id: up to 64 hexadecimal digits.", code="malformed")
+    return value
+
+
 def _service(params: dict[str, Any]) -> Service:
     name = _text(params, "service")
     if name not in Service.__members__:
@@ -284,6 +296,10 @@ def _service(params: dict[str, Any]) -> Service:
 
 async def _trades(node: Node, _: dict[str, Any]) -> Any:
     return await node.trades()
+
+
+async def _allow(node: Node, params: dict[str, Any]) -> Any:
+    return await node.allow(_node_id(params, "peer"))
 
 
 async def _events(node: Node, params: dict[str, Any]) -> Any:
@@ -302,4 +318,5 @@ _COMMANDS = {
     "trades": _trades,
     "stop": _stop,
     "events": _events,
+    "allow": _allow,
 }

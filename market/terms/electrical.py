@@ -122,4 +122,6 @@ def _fits(provider: Electrical, client: Electrical, profile: Profile) -> bool:
     if profile.current_kind is CurrentKind.DC:
         return provider.isolated or client.isolated
     same_wave = provider.frequency_millihz == client.frequency_millihz and provider.phases >= client.phases
-    return same_wave and (profile is not Profile.AC_ISLAND or provider.grid_forming)
+    if profile is Profile.AC_ISLAND:  # the house's own installation becomes part of the island, earthing and all
+        return same_wave and provider.grid_forming and provider.earthing is client.earthing
+    return same_wave

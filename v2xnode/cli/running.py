@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("request")(request)
     app.command("trades")(trades_command)
     app.command("stop")(stop)
+    app.command("allow")(allow)
 
 
 def run(data: DataOption, as_json: JsonOption = False) -> None:
@@ -159,6 +160,22 @@ def trades_command(data: DataOption, as_json: JsonOption = False) -> None:
         for trade in found:
             output.say(trade["sentence"])
         output.result({"trades": found})
+
+    output.guarded(work)
+
+
+def allow(
+    peer: Annotated[str, typer.Argument(help="The stranger's node id, or how it begins if it has asked.")],
+    data: DataOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Say yes to a stranger: it may trade with this node from now on."""
+    output = Output(as_json)
+
+    def work() -> None:
+        allowed = asyncio.run(command(data, "allow", {"peer": peer}))
+        output.say(f"{allowed} may trade with this node.")
+        output.result({"allowed": allowed})
 
     output.guarded(work)
 

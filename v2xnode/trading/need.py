@@ -23,6 +23,7 @@ from v2xnode.identity import Identity, short
 from v2xnode.links import DialledLink, Links, RawItems
 from v2xnode.trading.books import Books, LedgerRefused
 
+KEY_BYTES = 32
 MAX_ASKED = 8
 """Providers asked at once; the nearest answers come first, and a driver does not compare more."""
 ASK_AGAIN_MS = 500
@@ -147,7 +148,7 @@ class Need:
 
         sighting = heard.sighting
         try:
-            link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer, opening)
+            link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer or self._named, opening)
             try:
                 if not link.peer.hex().startswith(self.only):
                     raise PeerError(f"{short(link.peer)} is not the provider that was asked for.", code="other_peer")
@@ -157,6 +158,11 @@ class Need:
                 raise
         except NodeError as problem:
             self.events.tell("ask_failed", address=sighting.address, code=problem.code, sentence=problem.sentence)
+
+    @property
+    def _named(self) -> bytes | None:
+        """The provider's key where the owner gave all of it: so one can be dialled that answers known peers only."""
+        return bytes.fromhex(self.only) if len(self.only) == 2 * KEY_BYTES else None
 
     def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> None:
         for raw in items:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from market.delivery import Agreement, ClientDelivery, ProviderDelivery
 from market.negotiation import Confirmed
-from market.terms import Electrical, Profile, Request
+from market.terms import Connector, Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
 from v2xnode.envelope import Link, Reading
@@ -16,7 +16,7 @@ from v2xnode.identity import Identity
 from v2xnode.links import RawItems
 from v2xnode.metering import PowerPath
 from v2xnode.paths import Connectors, limits_of
-from v2xnode.power.events import Begin
+from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV, Begin
 from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel, ProviderChannel
 from v2xnode.trading.delivering import Arrived, Delivering, Heard
@@ -136,10 +136,12 @@ class Workshop:
         return delivering
 
     def _begin(self, profile: Profile, role: Role, peer: Electrical) -> Begin:
+        chademo = set(self.electrical.connectors) & set(peer.connectors) == {Connector.CHADEMO}
         return Begin(
             profile=profile,
             role=role,
             own=limits_of(self.electrical),
             peer=limits_of(peer),
             pattern=fresh_pattern() if profile.master is role else None,
+            weld_limit_mv=CHADEMO_WELD_LIMIT_MV if chademo else WELD_LIMIT_MV,
         )

@@ -5,7 +5,7 @@ holds at that moment, so that the same Wh are never confirmed twice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.limits import owner_policy, site_zone
+from v2xnode.trading.welcome import Welcome
 
 AHEAD_MS = 2_500
 """World time in which power still flows after a limit is reached: one look of the watch, and the orderly way off."""
@@ -76,16 +77,20 @@ class Owner:
     connectors: Connectors
     acquaintances: Acquaintances
     policy: OwnerPolicy = field(init=False)
+    _welcome: Welcome = field(init=False)
     _electrical: Electrical = field(init=False)
     _sales: list[tuple[int, int]] = field(default_factory=list)
     _battery: BatteryFacts | None = None
 
     def __post_init__(self) -> None:
         self.policy = owner_policy(self.config)
+        self._welcome = Welcome(self.books)
         self._electrical = self.config.electrical.record()
 
     async def load(self) -> None:
-        """Remember what was sold before, for the daily cap."""
+        """Remember whom the owner has let in, and what was sold before, for the daily cap."""
+        await self._welcome.load()
+        self._let_in()
         found = await self.books.run(lambda transaction: trades(transaction))
         self._sales = [
             (each.settled_at_ms, each.agreed_wh) for each in found if each.role is Role.PROVIDER and each.agreed_wh
@@ -95,6 +100,17 @@ class Owner:
     def provides(self) -> ServiceBits:
         """What is sold at this moment."""
         return self.policy.services
+
+    async def allow(self, name: str) -> bytes:
+        """The owner says yes to a stranger; in force at once. Raises UsageError for a name that is nobody's."""
+        peer = await self._welcome.allow(name)
+        self._let_in()
+        self.events.tell("allowed", peer=short(peer))
+        return peer
+
+    def _let_in(self) -> None:
+        welcome = self._welcome.keys - self.policy.block
+        self.policy = replace(self.policy, allow=self.policy.allow | welcome)
 
     def lists(self, peer: bytes) -> bool:
         """Whether a peer is on the owner's list."""
@@ -198,6 +214,8 @@ class Owner:
     def tell_refusal(self, request_id: bytes, peer: bytes, refusal: Refusal) -> None:
         """The owner hears which limit refused, and what would pass."""
         passing = refusal.would_pass
+        if refusal.reason is Reason.STRANGER:
+            self._welcome.asked(peer)
         self.events.tell(
             "refused",
             request_id,
