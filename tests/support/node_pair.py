@@ -1,6 +1,6 @@
 """Whole nodes in one process: the demonstration's cast on its plant, joined by an in-memory network that may be bad.
 
-Time is real and the world runs twelve times as fast, since the ledger's thread can't live in virtual time. A test
+Time is real and the world runs five times as fast, since the ledger's thread can't live in virtual time. A test
 waits for what an event, a ledger or the plant says, never for a time.
 """
 
@@ -24,7 +24,7 @@ from transports.memory import MemoryNetwork, MemoryTransport
 from transports.secure import Visibility
 from v2xnode.cli.demo.world import CAST, EVENING_MS, Cast, configuration, demo_world
 from v2xnode.cli.ledger import reading
-from v2xnode.clock import MAX_SPEED, Clock
+from v2xnode.clock import Clock
 from v2xnode.config import CONFIG_FILE, ElectricalSection
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant_client import PlantSocket, connect_plant
@@ -41,6 +41,8 @@ from v2xnode.trading.need import Wish
 
 DEADLINE_S = 30.0
 """Real time after which something that never happens fails its test."""
+SPEED = 5
+"""World seconds a real second: a power permit then lives 0.6 s of real time, which a busy machine keeps up with."""
 LOOK_S = 0.01
 LOOK_MS = 150
 """Of a look around: in one process the answers come within some milliseconds."""
@@ -149,7 +151,7 @@ def agree(provider: Trade, client: Trade) -> None:
 
 @asynccontextmanager
 async def town(
-    *places: str, owners: Mapping[str, Mapping[str, Any]] | None = None, speed: int = MAX_SPEED, **air: Any
+    *places: str, owners: Mapping[str, Mapping[str, Any]] | None = None, speed: int = SPEED, **air: Any
 ) -> AsyncIterator[Town]:
     """Run the nodes of these places. owners: limits in place of the cast's; air: what `MemoryNetwork` takes."""
     directory = Path(tempfile.mkdtemp(prefix="town-"))  # a socket's path must be short
@@ -212,8 +214,10 @@ class Stranger:
 
 
 @asynccontextmanager
-async def stranger(built: Town, name: str = "stranger") -> AsyncIterator[Stranger]:
-    """Somebody with a valid key and no manners."""
+async def stranger(
+    built: Town, name: str = "stranger", visibility: Visibility = Visibility.CLOSED
+) -> AsyncIterator[Stranger]:
+    """Somebody with a valid key and no manners; one who is visible accepts links and answers nothing."""
     data = built.directory / name
     data.mkdir()
     identity = create_identity(data)
@@ -238,7 +242,7 @@ async def stranger(built: Town, name: str = "stranger") -> AsyncIterator[Strange
             make_hello=make_hello,
             serve=serve,
             known=lambda peer: False,
-            visibility=Visibility.CLOSED,
+            visibility=visibility,
         )
         async with links.serving():
             yield Stranger(identity, books, links, transport)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from market.terms import PowerState, Profile
 from market.units import Role
 from tests.support.power_harness import limits_of, make_world, pattern_for
-from v2xnode.clock import MAX_SPEED, real_clock
+from v2xnode.clock import real_clock
 from v2xnode.devices.errors import DeviceUnreachable
 from v2xnode.devices.interface import DeviceSet, Open, PathCommand, PathSense, Permit
 from v2xnode.devices.plant.plant import Plant
@@ -20,7 +20,8 @@ from v2xnode.power.profiles import direction_of
 PROFILE = Profile.DC_CONVERTER
 DEADLINE_S = 20.0
 LOOK_S = 0.005
-CLOCK = real_clock(MAX_SPEED, 0)
+SPEED = 5
+CLOCK = real_clock(SPEED, 0)
 
 
 class Spy:

@@ -1,0 +1,86 @@
+"""Running deliveries when something of ours fails: power goes off, one session ends, the node goes on."""
+
+import asyncio
+
+from market.delivery import OwnerStop
+from market.errors import Reason
+from market.terms import Alive, Pause
+from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, until, wish
+from v2xnode.devices.interface import Reading
+from v2xnode.envelope import Plain
+from v2xnode.metering import Metered
+from v2xnode.trading.delivering import MAX_INBOX, Delivering
+
+CAR_A, CAR_B = "car_a", "car_b"
+
+
+async def flowing(world: Town) -> Delivering:
+    """The provider's delivery, once its meter has counted some of it."""
+    running = world.nodes[CAR_A]._desk._running
+    await until("energy flows", lambda: any(each.walk.delivered_wh >= 5 for each in running.values()))
+    [delivering] = running.values()
+    return delivering
+
+
+async def test_a_ledger_that_fails_takes_the_power_off_and_the_node_goes_on() -> None:
+    async with town(CAR_A, CAR_B) as world:
+        await world.plug()
+        node = world.nodes[CAR_A]
+        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(300), look_ms=LOOK_MS))
+        delivering = await flowing(world)
+        delivered = delivering.walk
+        node._books._writer.close()
+        assert (await world.heard(CAR_A, "power_cut")).data["code"] == "ledger_fault"
+        await until("the path is at rest", lambda: delivered.path.ended)
+        assert await world.power_w("car_a.v2v") == 0
+        assert (await node.status())["node"] == world.key(CAR_A).hex()
+        assert not buying.done()
+        buying.cancel()
+
+
+async def test_a_device_that_dies_ends_the_delivery_and_not_the_node() -> None:
+    async with town(CAR_A, CAR_B) as world:
+        await world.plug()
+        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(300), look_ms=LOOK_MS))
+        await flowing(world)
+        await world.plant.ask({"op": "inject", "terminal": "car_a.v2v", "fault": "pulled", "on": True})
+        await world.heard(CAR_A, "path_fault")
+        assert (await world.heard(CAR_A, "finished")).data["code"] == "power_fault"
+        await buying
+        world.check()
+
+
+async def test_an_inbox_that_is_full_of_readings_and_questions_still_takes_orders() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        [delivering] = world.nodes[CAR_A]._desk._running.values()
+        reading = Metered(Reading(at_ms=1, import_wh=0, export_wh=0, power_w=0, class_ppm=0))
+        for _ in range(2 * MAX_INBOX):
+            delivering.post(reading)
+        assert delivering._is_behind
+        assert await delivering.ask(delivering.channel.link, []) == ()  # type: ignore[attr-defined]
+        delivering.post(OwnerStop(Reason.STOPPED_BY_OWNER))
+        assert (await world.heard(CAR_A, "finished")).data["code"] == "stopped_by_owner"
+
+
+async def test_a_peer_that_talks_without_pause_does_not_hold_up_what_is_due() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        [delivering] = world.nodes[CAR_A]._desk._running.values()
+        delivering._linger_until_ms = 0  # anything that is due
+        delivering.post(Alive(0, 0))
+        assert type(await delivering._next()).__name__ == "Tick"
+        delivering._linger_until_ms = None
+        assert delivering._inbox.qsize() >= 1
+        delivering._inbox.get_nowait()
+
+
+async def test_controls_out_of_step_are_told_and_change_nothing() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        await deal.ask(Plain(Pause(1, paused=True)))
+        assert (await world.heard(CAR_A, "message_refused")).data["message"] == "Pause"
+        assert len(world.nodes[CAR_A]._desk._running) == 1
