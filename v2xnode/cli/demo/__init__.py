@@ -89,7 +89,7 @@ async def _run(directory: Path, transport: str, speed: int, tamper: bool, serve:
     code = code or _unsettled(told, output)
     if tamper:
         result["tampered"] = await _tampered(directory, output)
-        code = LedgerInvalid.exit_code if not result["tampered"]["verified"] else 1
+        code = code or (1 if result["tampered"]["verified"] else LedgerInvalid.exit_code)
     output.result(result)
     return code
 
