@@ -164,7 +164,7 @@ class Desk:
         return self._set_ups.as_json(request_id)
 
     async def stop(self, request_id: str, reason: Reason) -> list[str]:
-        """Stop the delivery of this id, or everything. Power goes off before this returns."""
+        """Stop the delivery of this id, or everything. Power is told to go off before this returns."""
         chosen = [each for key, each in self._running.items() if request_id in ("", key.hex())]
         if not request_id:
             for need in self._needs:
