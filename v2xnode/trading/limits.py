@@ -16,7 +16,7 @@ def site_zone(config: Config) -> tzinfo:
     """The site's time zone. Raises ConfigError for a name that is none."""
     try:
         return ZoneInfo(config.node.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, e.g. Europe
         raise ConfigError(f"node.time_zone: {config.node.time_zone} is no time zone, e.g. Europe/Berlin.") from None
 
 
