@@ -23,8 +23,9 @@ class Acquaintances:
     async def load(self) -> None:
         """Read them; a document that is damaged counts as none."""
         data = await self._books.get(DOCUMENT) or b""
-        records = [data[start : start + _RECORD_BYTES] for start in range(0, len(data), _RECORD_BYTES)]
-        self._keys = {record[:_PEER_BYTES]: record[_PEER_BYTES:] for record in records if len(record) == _RECORD_BYTES}
+        if len(data) % _RECORD_BYTES == 0:
+            records = [data[start : start + _RECORD_BYTES] for start in range(0, len(data), _RECORD_BYTES)]
+            self._keys = {record[:_PEER_BYTES]: record[_PEER_BYTES:] for record in records}
 
     def knows(self, peer: bytes) -> bool:
         return peer in self._keys
