@@ -37,7 +37,7 @@ def plant_command(
     """Run the simulated world until interrupted: two cars plugged together, a house, and a cabin plugged to a car."""
     output = Output(False)
 
-    def work() -> None:
+    def work() -> int:
         from v2xnode.cli.demo.world import demo_world
         from v2xnode.devices.plain import to_plain
         from v2xnode.devices.plant_server import main as serve
@@ -46,6 +46,6 @@ def plant_command(
         with tempfile.NamedTemporaryFile("w", suffix=".json") as world:
             json.dump(to_plain(demo_world(now_ms, plugged=True)), world)
             world.flush()
-            serve(["--socket", str(socket), "--world", world.name, "--log", str(log or os.devnull)])
+            return serve(["--socket", str(socket), "--world", world.name, "--log", str(log or os.devnull)])
 
     output.guarded(work)
