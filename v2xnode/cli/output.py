@@ -12,13 +12,22 @@ from platformdirs import user_data_path
 from ledger.errors import LedgerError
 from transports.errors import TransportError
 from v2xnode.control import RemoteRefusal
-from v2xnode.errors import NodeError
+from v2xnode.errors import NodeError, UsageError
 
 DataOption = Annotated[
     Path,
     typer.Option("--data", help="The node's data directory.", default_factory=lambda: user_data_path("v2xnode")),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory that only its owner may enter, unless it is there. Raises UsageError where none can be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as problem:
+        sentence = f"{path} can't be made: {problem.strerror}. Name another directory."
+        raise UsageError(sentence, code="no_directory") from None
 
 
 class Output:

@@ -9,7 +9,7 @@ import typer
 
 from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld, LedgerError
-from v2xnode.cli.output import DataOption, JsonOption, Output
+from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
 from v2xnode.clock import real_clock, trusted
 from v2xnode.config import CONFIG_FILE, Config, load_config, parse_config
 from v2xnode.errors import NodeError, UsageError
@@ -107,12 +107,12 @@ def init(
             text = _simulated(plant, place)
         else:
             text = _configuration(
-                name or typer.prompt("Name of this node", err=True),
+                name or _ask("Name of this node"),
                 kind or _choice("What is it", KINDS),
                 strangers or _choice("May strangers trade with it", STRANGERS),
             )
         parse_config(text)
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(data)
         if (data / CONFIG_FILE).exists():
             raise UsageError(f"{data / CONFIG_FILE} exists already; nothing was changed.", code="config_exists")
         identity = create_identity(data)
@@ -124,9 +124,17 @@ def init(
     output.guarded(work)
 
 
+def _ask(question: str) -> str:
+    """What a person types. Raises UsageError where nobody does."""
+    try:
+        return str(typer.prompt(question, err=True)).strip()
+    except typer.Abort:
+        raise UsageError("No answer was given; nothing was changed.", code="unanswered") from None
+
+
 def _choice(question: str, answers: tuple[Answer, ...]) -> Answer:
     """One of the answers, typed by a person. Raises UsageError."""
-    given = typer.prompt(f"{question} ({', '.join(answers)})", err=True).strip().lower()
+    given = _ask(f"{question} ({', '.join(answers)})").lower()
     found = next((answer for answer in answers if answer == given), None)
     if found is None:
         raise UsageError(f"{given!r} is none of {', '.join(answers)}; nothing was changed.", code="malformed")

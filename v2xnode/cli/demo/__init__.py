@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from market.errors import Reason
-from v2xnode.cli.output import JsonOption, Output
+from v2xnode.cli.output import JsonOption, Output, make_directory
 from v2xnode.clock import Clock
 from v2xnode.errors import LedgerInvalid, UsageError
 
@@ -58,7 +58,7 @@ def _directory(keep: Path | None, stack: ExitStack) -> Path:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="v2x-")))
     if keep.exists() and not (keep.is_dir() and not any(keep.iterdir())):
         raise UsageError(f"{keep} is not an empty directory; nothing was changed.", code="directory_not_empty")
-    keep.mkdir(parents=True, exist_ok=True)
+    make_directory(keep)
     return keep.resolve()
 
 
