@@ -182,17 +182,15 @@ class Owner:
         for lock in locks:
             if lock.resource in debts:
                 debts[lock.resource] += lock.quantity
-        known = {each for each in owed if self._is_known(each)}
-        promised_known = sum(debts.get(debt_lock(each), 0) for each in known)
+        known = {debt_lock(each) for each in (*self.policy.allow, *self.acquaintances.keys)}
         return Commitments(
             locked_wh=_held(locks, BATTERY),
             promised_wh=_held(locks, DELIVERED),
             windows=tuple(Window(lock.from_ms, lock.until_ms) for lock in locks if lock.resource.startswith(CONNECTOR)),
             delivered_today_wh=self._sold_today_wh(now_ms),
             peer_debt_micro=owed.get(peer, 0) + debts.get(debt_lock(peer), 0),
-            strangers_debt_micro=sum(micro for each, micro in owed.items() if each not in known)
-            + sum(debts.values())
-            - promised_known,
+            strangers_debt_micro=sum(micro for each, micro in owed.items() if not self._is_known(each))
+            + sum(micro for name, micro in debts.items() if name not in known),
             peer_known=self._is_known(peer),
         )
 
