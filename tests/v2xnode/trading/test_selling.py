@@ -1,60 +1,166 @@
-"""One request, asked and answered over real links: repeats, counters, late and broken items."""
+"""One request at its provider: an offer, one answer to each Accept, and what has no place in between."""
 
-from ledger import cbor
+import pytest
+
+from ledger.entry import EntryType
 from market.errors import Reason
-from market.terms import Confirm, Counter, Decline, Offer, Void
-from tests.support.node_pair import propose, stranger, town, wish
-from v2xnode.envelope import pack, sign_letter, unpack
-
-CAR_A = "car_a"
-
-
-async def test_a_request_asked_again_gets_the_same_offer() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        assert await deal.ask(deal.letter) == [deal.answer]
-        assert await deal.ask(deal.letter) == [deal.answer]
+from market.terms import Alive, Confirm, Decline, Offer, Reject, Void
+from tests.support.market_terms import request
+from tests.support.node_shop import Counter, Shop, at_counter, linked, raw, shop, stop_selling
+from v2xnode.envelope import FrameInvalid, Link, Plain, sign_letter
+from v2xnode.errors import PeerError
+from v2xnode.trading.selling import MAX_ENTRIES
 
 
-async def test_a_counter_gets_a_new_offer_and_the_old_one_is_void() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        accept = await deal.accept()
-        counter = Counter(request_id=deal.id, number=1, energy_wh=40, price_max_micro_per_kwh=600_000)
-        [newer] = await deal.ask(sign_letter(who.identity.signer, counter))
-        assert isinstance(newer.message, Offer)
-        assert (newer.message.number, newer.message.energy_wh) == (1, 40)
-        said = [item.message for item in await deal.ask(accept)]
-        assert [getattr(message, "reason", None) for message in said] == [Reason.OFFER_SUPERSEDED]
+async def written(side: Shop, at: Counter) -> list[EntryType]:
+    """Types of the trade's entries in a ledger."""
+    return await side.books.run(lambda view: [each.type for each in view.entries(at.id)])
 
 
-async def test_an_item_that_breaks_the_rules_takes_nothing_from_the_confirm_before_it() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        [item] = unpack(pack(deal.tag, [await deal.accept()]))[1]
-        answer = await who.say(deal.link, cbor.encode([deal.tag, item, [99, {}]]))
-        kinds = [type(deal.read(raw).message) for raw in unpack(answer)[1]]
-        assert Confirm in kinds
+async def test_request_offer_accept_confirm() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        assert isinstance(at.offer.message, Offer)
+        assert side.told("offered")[0].data["energy_wh"] == at.offer.message.energy_wh
+        assert at.selling.is_undecided
+        accept = await at.accept()
+        [confirm] = await at.say(accept)
+        assert isinstance(confirm, Link)
+        assert isinstance(confirm.message, Confirm)
+        assert confirm.signed.entry.answers == accept.digest
+        assert not at.selling.is_undecided
+        assert not at.selling.is_over
+        assert await written(side, at) == [EntryType.ACCEPT, EntryType.CONFIRM]
 
 
-async def test_a_void_ends_it_before_any_accept() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
-        await deal.ask(void)
-        said = await deal.ask(await deal.accept())
-        assert Confirm not in [type(item.message) for item in said]
-        assert world.locks(CAR_A) == 0
+async def test_an_accept_said_again_gets_the_same_confirm_and_writes_nothing() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        accept = await at.accept()
+        first, again = await at.say(accept), await at.say(accept)
+        assert [item.digest for item in again] == [item.digest for item in first]
+        assert len(await written(side, at)) == 2
 
 
-async def test_a_refusal_at_the_commit_is_told_to_the_owner_in_the_loops_own_thread() -> None:
-    async with town(CAR_A) as world, stranger(world, "one") as one, stranger(world, "other") as other:
-        first, second = [await propose(world, each, CAR_A, wish(250, least_wh=250)) for each in (one, other)]
-        with world.nodes[CAR_A].events.listening() as events:
-            assert Confirm in [type(item.message) for item in await first.ask(await first.accept())]
-            said = [item.message for item in await second.ask(await second.accept())]
-            assert Confirm not in [type(message) for message in said]
-            while (event := await anext(events)).kind != "refused":
-                pass
-        assert event.session == second.id.hex()
-        assert not any(isinstance(message, Decline) for message in said)
+async def test_of_two_accepts_one_is_confirmed() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        said = await at.say(await at.accept(at_ms=1), await at.accept(at_ms=2))
+        assert [type(item.message) for item in said] == [Confirm, Reject]
+        assert isinstance(said[1].message, Reject)
+        assert said[1].message.reason is Reason.OFFER_SUPERSEDED
+
+
+async def test_a_request_said_again_gets_the_same_answer() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        assert await at.selling.again(raw(at.letter)[0]) == [at.offer]
+        assert await written(side, at) == []
+
+
+async def test_a_refused_request_is_over_and_refused_again() -> None:
+    async with shop(owner={"provides": []}) as side, shop(2) as client:
+        letter = sign_letter(client.identity.signer, request(provider=side.key))
+        selling = side.sell(await linked(client, side), letter)
+        [decline] = await selling.open()
+        assert isinstance(decline.message, Decline)
+        assert decline.message.reason is Reason.NOT_OFFERED
+        assert await selling.again(raw(letter)[0]) == [decline]
+        assert selling.is_over
+
+
+async def test_an_owner_who_changed_the_limits_since_the_offer_rejects() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        stop_selling(side)
+        [reject] = await at.say(await at.accept())
+        assert isinstance(reject.message, Reject)
+        assert reject.message.reason is Reason.NOT_OFFERED
+        assert side.told("refused")[0].data["code"] == "service_off"
+        assert await side.books.run(lambda view: list(view.locks())) == []
+        assert at.selling.is_over
+
+
+async def test_an_entry_of_somebody_else_is_refused_and_not_kept() -> None:
+    async with shop() as side, shop(2) as client, shop(3) as thief:
+        at = await at_counter(client, side)
+        theirs = Counter(thief, side, at.letter, at.selling, at.offer)
+        with pytest.raises(PeerError):
+            await at.say(await theirs.accept())
+        assert await written(side, at) == []
+        [confirm] = await at.say(await at.accept())
+        assert isinstance(confirm.message, Confirm)
+
+
+async def test_an_entry_that_belongs_to_a_delivery_has_no_place_before_it() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        confirm = await client.entry(Confirm(side.key, 0), at.offer.digest, at.letter, at.offer, request_id=at.id)
+        with pytest.raises(FrameInvalid):
+            await at.say(confirm)
+        assert await written(side, at) == []
+
+
+async def test_a_peer_can_not_fill_the_ledger_with_one_request() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        stop_selling(side)
+        for number in range(MAX_ENTRIES):
+            await at.say(await at.accept(at_ms=number + 1))
+        before = await written(side, at)
+        with pytest.raises(FrameInvalid):
+            await at.say(await at.accept(at_ms=MAX_ENTRIES + 1))
+        assert await written(side, at) == before
+        assert before.count(EntryType.ACCEPT) == MAX_ENTRIES
+        assert before.count(EntryType.REJECT) < MAX_ENTRIES, "not every Accept is worth an entry of ours"
+
+
+async def test_what_breaks_the_rules_takes_nothing_from_the_answer_before_it() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        stop_selling(side)
+        foreign = await client.entry(Confirm(side.key, 0), at.offer.digest, at.letter, at.offer, request_id=at.id)
+        said = await at.say(await at.accept(), foreign)
+        assert [type(item.message) for item in said] == [Reject]
+        assert side.told("message_refused")[0].data["code"] == "malformed"
+
+
+async def test_a_control_message_before_there_is_a_delivery_is_told_and_changes_nothing() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        assert await at.say(Plain(Alive(1, 0))) == []
+        assert side.told("message_refused")[0].data["message"] == "Alive"
+        [confirm] = await at.say(await at.accept())
+        assert isinstance(confirm.message, Confirm)
+
+
+async def test_an_offer_taken_back_is_not_confirmed() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        at.selling.withdraw(Reason.SHUTDOWN)
+        said = await at.say(await at.accept())
+        assert [type(item.message) for item in said if not isinstance(item.message, Decline)] == [Reject]
+        assert at.selling.delivering is None
+        assert at.selling.is_over
+
+
+async def test_an_offer_expires() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        assert isinstance(at.offer.message, Offer)
+        side.watch.skip_ms(at.offer.message.ttl_ms)
+        [reject] = await at.say(await at.accept())
+        assert isinstance(reject.message, Reject)
+        assert reject.message.reason is Reason.OFFER_EXPIRED
+
+
+async def test_a_client_that_voids_its_accept_before_it_is_heard_gets_no_delivery() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        void = await client.entry(
+            Void(side.key, 0, Reason.WITHDRAWN), at.offer.digest, at.letter, at.offer, request_id=at.id
+        )
+        await at.say(void)
+        said = await at.say(await at.accept())
+        assert [type(item.message) for item in said] == [Reject]
+        assert at.selling.delivering is None
