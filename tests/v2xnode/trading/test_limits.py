@@ -39,7 +39,7 @@ def test_each_limit_arrives_in_the_policy() -> None:
     assert policy.reserve_permille == 250
     assert policy.departure == Departure(1_800_000_000_000, 20_000)
     assert policy.strangers is StrangerRule.ASK
-    assert (policy.allow, policy.block) == ({bytes.fromhex(PEER)}, {bytes.fromhex(OTHER)})
+    assert (policy.allow, policy.block) == (frozenset([bytes.fromhex(PEER)]), frozenset([bytes.fromhex(OTHER)]))
     assert (policy.exposure.of(Service.V2H), policy.exposure.of(Service.V2V)) == (77, 500)
     assert policy.fees == (Fee(FeeKind.SESSION, 5),)
     assert policy.tariff == FixedTariff(123)
