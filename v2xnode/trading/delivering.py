@@ -321,7 +321,10 @@ class Delivering:
     async def _finish(self, finished: Finished) -> None:
         self.finished = finished
         self._linger_until_ms = self.clock.monotonic_ms() + LINGER_MS
-        await self.books.end(self.request_id, answered=finished.answered)
+        try:
+            await self.books.end(self.request_id, answered=finished.answered)
+        except LedgerRefused as problem:  # it is over all the same; the next start frees what is locked
+            self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
         self.events.tell(
             "finished",
             self.request_id,

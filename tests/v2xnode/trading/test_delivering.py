@@ -4,7 +4,7 @@ import asyncio
 
 from market.delivery import OwnerStop
 from market.errors import Reason
-from market.terms import Alive, Pause
+from market.terms import Alive, Pause, Void
 from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, until, wish
 from v2xnode.devices.interface import Reading
 from v2xnode.envelope import Plain
@@ -36,6 +36,17 @@ async def test_a_ledger_that_fails_takes_the_power_off_and_the_node_goes_on() ->
         assert (await node.status())["node"] == world.key(CAR_A).hex()
         assert not buying.done()
         buying.cancel()
+
+
+async def test_an_entry_that_can_not_be_kept_stops_the_session_in_order() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
+        world.nodes[CAR_A]._books._writer.close()
+        await deal.ask(void)
+        assert (await world.heard(CAR_A, "finished")).data["code"] == "ledger_fault"
+        assert world.events(CAR_A, "delivery_failed") == []
 
 
 async def test_a_device_that_dies_ends_the_delivery_and_not_the_node() -> None:
