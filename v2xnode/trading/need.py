@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from market.errors import Refusal
+from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
 from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal
 from market.ranking import Candidate, rank
@@ -119,11 +119,13 @@ class Need:
         """Ask the providers and agree with the best.
 
         Raises TermsInvalid, Unreachable when none answers, RefusedByLimit with the most useful refusal when none
-        agrees.
+        agrees, or when it was withdrawn.
         """
         self.wish.request_to(bytes(32))  # raises for a wish that can't be said, before anybody is asked
         try:
             await self._ask_all(providers[:MAX_ASKED])
+            if self._withdrawn:  # nothing is accepted yet, so there is nothing to void
+                raise RefusedByLimit(Reason.WITHDRAWN.sentence, code=Reason.WITHDRAWN.code)
             if not self._asked:
                 raise Unreachable("No provider in reach answered the request.")
             return await self._negotiate()
