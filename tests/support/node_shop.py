@@ -16,7 +16,7 @@ from market.terms import Accept, Electrical, EntryBody, Hello, MessageType, Prof
 from market.units import Role, ServiceBits
 from tests.support.market_terms import request
 from tests.support.power_harness import make_world
-from transports.interface import Announcement, Sighting
+from transports.interface import IDENTIFIER_BYTES, Announcement, Sighting
 from transports.memory import MemoryNetwork
 from transports.secure import Accepted, Acceptor, Dialer, Visibility
 from v2xnode.clock import Clock
@@ -186,7 +186,7 @@ class Shop:
 
 def seen(place: str) -> Heard:
     """A provider at a place."""
-    return Heard(Sighting("memory", place, Announcement(0, 0, bytes(8)), 0), None)
+    return Heard(Sighting("memory", place, Announcement(0, 0, bytes(IDENTIFIER_BYTES)), 0), None)
 
 
 @asynccontextmanager
