@@ -1,62 +1,170 @@
-"""A client's need against providers that are slow, rude or gone."""
+"""A client's need: the cheapest offer is confirmed, the next-best after a refusal, or the refusal that helps most."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from ledger.entry import EntryType
 from market.errors import TermsInvalid
-from tests.support.node_pair import LOOK_MS, stranger, town, until, wish
-from transports.secure import Visibility
-from v2xnode.errors import NodeError, Unreachable
-from v2xnode.trading.need import Wish
+from market.units import Role, Service
+from tests.support.node_shop import Shop, seen, shop, stop_selling
+from transports.memory import MemoryNetwork
+from v2xnode.envelope import is_entry
+from v2xnode.errors import RefusedByLimit, Unreachable
+from v2xnode.links import Links, RawItems
+from v2xnode.trading.need import Agreement, Need, Wish
 
-CAR_A, CAR_B = "car_a", "car_b"
+WISH = Wish(Service.V2V, 5_000, 1_000, 11_000, 600_000, 7_200_000)
+CHEAP, DEAR = {"price_micro_per_kwh": 200_000}, {"price_micro_per_kwh": 400_000}
+LOW = {"reserve_permille": 650}
+"""Leaves less than 1,000 Wh of what is stored."""
 
 
-async def test_a_wish_that_can_not_be_said_asks_nobody() -> None:
-    async with town(CAR_A, CAR_B) as world:
-        backwards = Wish(wish(60).service, 60, 1, 1_000, 600_000, 600_000, power_min_w=2_000)
-        with pytest.raises(TermsInvalid):
-            await world.nodes[CAR_B].request(backwards, look_ms=LOOK_MS)
-        assert world.events(CAR_A, "offered") == []
+@dataclass(slots=True)
+class Street:
+    """Providers in a row, and a client who has heard all of them."""
+
+    shops: list[Shop]
+    client: Shop
+    links: Links
+
+    def need(self, wish: Wish = WISH, **more: Any) -> Need:
+        return self.client.need(wish, self.links, **more)
+
+    async def agree(self, need: Need | None = None) -> Agreement:
+        heard = [seen(str(place)) for place in range(len(self.shops))]
+        agreed = await (need or self.need()).agree(heard)
+        await agreed.asked.link.aclose()
+        return agreed
+
+    async def written(self, side: Shop) -> list[EntryType]:
+        """Types of all entries of trades in a side's ledger."""
+        page = await side.books.run(lambda view: list(view.page(after=0)))
+        return [each.type for each in page if each.type.of_trade]
+
+
+@asynccontextmanager
+async def street(*owners: Mapping[str, Any]) -> AsyncIterator[Street]:
+    """A provider for each of these limits."""
+    network = MemoryNetwork(3)
+    async with AsyncExitStack() as stack:
+        shops = []
+        for place, owner in enumerate(owners):
+            side = await stack.enter_async_context(shop(10 + place, owner))
+            await stack.enter_async_context(side.on(network, str(place)))
+            shops.append(side)
+        client = await stack.enter_async_context(shop(2, role=Role.CLIENT))
+        links = await stack.enter_async_context(client.on(network, "client"))
+        yield Street(shops, client, links)
+
+
+@pytest.mark.parametrize("owners", [(CHEAP, DEAR), (DEAR, CHEAP)], ids=["first", "second"])
+async def test_the_cheaper_of_two_offers_is_confirmed(owners: tuple[Mapping[str, Any], ...]) -> None:
+    async with street(*owners) as here:
+        agreed = await here.agree()
+        cheap, dear = here.shops if owners[0] is CHEAP else here.shops[::-1]
+        assert agreed.asked.link.peer == cheap.key
+        assert agreed.offer.price_steps[0].price_micro_per_kwh == 200_000
+        assert await here.written(cheap) == [EntryType.ACCEPT, EntryType.CONFIRM]
+        assert await here.written(dear) == []
+        assert len(here.client.told("offer")) == 2
+
+
+async def test_a_rejected_accept_goes_on_to_the_next_best() -> None:
+    async with street(CHEAP, DEAR) as here:
+        cheap, dear = here.shops
+
+        async def change_of_mind(items: RawItems) -> None:
+            if is_entry(items[0]):
+                stop_selling(cheap)
+
+        cheap.door = change_of_mind
+        agreed = await here.agree()
+        assert agreed.asked.link.peer == dear.key
+        assert await here.written(cheap) == [EntryType.ACCEPT, EntryType.REJECT]
+        assert await here.written(dear) == [EntryType.ACCEPT, EntryType.CONFIRM]
+
+
+@pytest.mark.parametrize("helpful", [0, 1])
+async def test_the_refusal_that_says_what_would_pass_is_the_one_told(helpful: int) -> None:
+    mute = {**LOW, "say_would_pass": False}
+    async with street(mute, LOW) as here:
+        answered = asyncio.Event()
+
+        async def answer_first(items: RawItems) -> None:
+            answered.set()
+
+        async def wait(items: RawItems) -> None:
+            await answered.wait()
+
+        here.shops[1 - helpful].door, here.shops[helpful].door = wait, answer_first
+        with pytest.raises(RefusedByLimit) as refused:
+            await here.agree()
+        assert refused.value.code == "energy_unavailable"
+        assert refused.value.details["would_pass"] is not None
+        passing_wh = refused.value.details["would_pass"]["value"]
+        assert 0 < passing_wh < 1_000
+        smaller = Wish(Service.V2V, passing_wh, passing_wh, 11_000, 600_000, 7_200_000)
+        assert (await here.agree(here.need(smaller))).offer.energy_wh == passing_wh
+
+
+async def test_an_offer_above_the_clients_own_limit_is_not_accepted() -> None:
+    async with street(DEAR) as here:
+        with pytest.raises(RefusedByLimit) as refused:
+            await here.agree(here.need(Wish(Service.V2V, 5_000, 1_000, 11_000, 300_000, 7_200_000)))
+        assert refused.value.code == "price_too_low"
+        assert refused.value.details["would_pass"] == {"quantity": "price_micro_per_kwh", "value": 400_000}
+        assert await here.written(here.client) == []
 
 
 async def test_only_the_provider_that_was_named_is_agreed_with() -> None:
-    async with town(CAR_A, CAR_B) as world:
+    async with street(CHEAP, DEAR) as here:
+        dear = here.shops[1]
+        agreed = await here.agree(here.need(only=dear.key.hex()[:8]))
+        assert agreed.asked.link.peer == dear.key
+        assert here.client.told("ask_failed")[0].data["code"] == "other_peer"
+
+
+async def test_nobody_in_reach_is_unreachable() -> None:
+    async with street(CHEAP) as here:
         with pytest.raises(Unreachable):
-            await world.nodes[CAR_B].request(wish(60), peer="00ff", look_ms=LOOK_MS)
-        assert [event.data["code"] for event in world.events(CAR_B, "ask_failed")] == ["other_peer"]
-        assert world.trades(CAR_B) == []
+            await here.need().agree([])
+        assert here.shops[0].told("offered") == []
 
 
-async def test_a_provider_that_answers_with_nonsense_is_passed_over() -> None:
-    async with town(CAR_B) as world, stranger(world, visibility=Visibility.OPEN):
-        with pytest.raises(Unreachable):
-            await world.nodes[CAR_B].request(wish(60), address="memory:stranger")
-        assert [event.data["code"] for event in world.events(CAR_B, "ask_failed")] == ["malformed"]
-        assert world.trades(CAR_B) == []
-        world.check()
+async def test_a_need_withdrawn_before_an_answer_accepts_nothing() -> None:
+    async with street(CHEAP) as here:
+        need = here.need()
+
+        async def withdraw(items: RawItems) -> None:
+            need.withdraw()
+
+        here.shops[0].door = withdraw
+        with pytest.raises(RefusedByLimit) as refused:
+            await here.agree(need)
+        assert refused.value.code == "withdrawn"
+        assert await here.written(here.client) == []
 
 
-async def test_stopping_while_providers_are_asked_gives_the_need_up() -> None:
-    async with town(CAR_A, CAR_B) as world:
-        world.network.partition(CAR_A, CAR_B)
-        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(60), look_ms=LOOK_MS))
-        await asyncio.sleep(0)
-        await world.nodes[CAR_B].stop()
-        with pytest.raises(NodeError):
-            await buying
-        assert world.trades(CAR_B) == []
+async def test_a_need_withdrawn_while_its_accept_is_decided_says_so_to_whoever_asked() -> None:
+    async with street(CHEAP) as here:
+        need = here.need()
+
+        async def withdraw(items: RawItems) -> None:
+            if is_entry(items[0]):
+                need.withdraw()
+
+        here.shops[0].door = withdraw
+        await here.agree(need)
+        assert need.is_withdrawn
 
 
-async def test_stopping_as_it_is_agreed_voids_it() -> None:
-    async with town(CAR_A, CAR_B) as world:
-        await world.plug()
-        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(60), look_ms=LOOK_MS))
-        await world.heard(CAR_A, "agreed")
-        await world.nodes[CAR_B].stop()
-        with pytest.raises(NodeError):
-            await buying
-        await until("the provider knows", lambda: not world.nodes[CAR_A]._desk._running)
-        assert {trade.state for place in (CAR_A, CAR_B) for trade in world.trades(place)} == {"void"}
-        world.check()
+async def test_a_wish_that_can_not_be_said_asks_nobody() -> None:
+    async with street(CHEAP) as here:
+        with pytest.raises(TermsInvalid):
+            await here.agree(here.need(Wish(Service.V2V, 1_000, 5_000, 11_000, 600_000, 7_200_000)))
+        assert here.shops[0].told("offered") == []
