@@ -1,43 +1,61 @@
-"""What a delivery is made of, and that nothing is made of an agreement that can't be plugged."""
+"""From an agreement to the delivery that is to run: whose limits, whose pattern, how the contacts are judged."""
 
 import pytest
 
-from market.terms import Profile
-from market.units import Role
-from tests.support.node_pair import propose, stranger, town, wish
-from v2xnode.errors import LocalError
-from v2xnode.paths import Connectors
-
-CAR_A = "car_a"
-
-
-async def test_the_master_of_a_path_brings_the_pattern_and_the_other_side_none() -> None:
-    async with town(CAR_A) as world:
-        workshop = world.nodes[CAR_A]._desk._workshop
-        for profile in Profile:
-            for role in Role:
-                begin = workshop._begin(profile, role, workshop.electrical)
-                assert (begin.pattern is not None) is (profile.master is role)
+from market.units import Role, Service
+from tests.support.node_shop import PROFILE, at_counter, seen, shop
+from transports.memory import MemoryNetwork
+from v2xnode.paths import limits_of
+from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV
+from v2xnode.trading.need import Wish
 
 
-async def test_a_confirmed_offer_becomes_a_delivery_of_that_peer_over_that_link() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        await deal.ask(await deal.accept())
-        [delivering] = world.nodes[CAR_A]._desk._running.values()
-        assert (delivering.role, delivering.peer) == (Role.PROVIDER, who.identity.public)
-        assert delivering.request_id == deal.id
-        assert delivering.offer == deal.answer.message
-        assert not delivering.walk.path.begun
+async def test_a_provider_begins_with_both_sides_limits_and_the_agreed_power() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side, power_max_w=4_000)
+        running = await at.confirmed()
+        begin = running.walk.begin
+        assert (begin.profile, begin.role) == (PROFILE, Role.PROVIDER)
+        assert begin.own == limits_of(side.electrical)
+        assert begin.peer == limits_of(client.electrical)
+        assert running.walk.power_max_w == running.offer.power_w == 4_000
+        assert running.peer == client.key
+        assert running.finished is None
 
 
-async def test_without_a_connector_nothing_is_put_together() -> None:
-    async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        desk = world.nodes[CAR_A]._desk
-        desk.owner.connectors = Connectors([])
-        refused = await propose(world, who, CAR_A, wish(60))
-        assert type(refused.answer.message).__name__ == "Decline"
-        with pytest.raises(LocalError):
-            desk.owner.connectors.record_as(Role.PROVIDER, desk.config.electrical.record())
-        assert deal.id in desk._selling
+@pytest.mark.parametrize("role", [Role.PROVIDER, Role.CLIENT])
+async def test_only_the_master_of_the_path_brings_a_pattern(role: Role) -> None:
+    network = MemoryNetwork(1)
+    wish = Wish(Service.V2V, 5_000, 1_000, 11_000, 600_000, 7_200_000)
+    async with (
+        shop() as side,
+        shop(2, role=Role.CLIENT) as client,
+        side.on(network, "shop"),
+        client.on(network, "client") as links,
+    ):
+        agreed = await client.need(wish, links).agree([seen("shop")])
+        [selling] = side.selling.values()
+        assert selling.delivering is not None
+        ours, _ = client.workshop.for_client(agreed)
+        begin = (selling.delivering if role is Role.PROVIDER else ours).walk.begin
+        assert begin.role is role
+        assert (begin.pattern is not None) is (PROFILE.master is role)
+        await agreed.asked.link.aclose()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "limit_mv"),
+    [
+        (["CHADEMO"], ["CHADEMO"], CHADEMO_WELD_LIMIT_MV),
+        (["CHADEMO", "CCS2"], ["CHADEMO"], CHADEMO_WELD_LIMIT_MV),
+        (["CCS2"], ["CCS2"], WELD_LIMIT_MV),
+        (["CHADEMO", "CCS2"], ["CHADEMO", "CCS2"], WELD_LIMIT_MV),
+    ],
+    ids=str,
+)
+async def test_chademo_asks_for_less_voltage_before_it_unlocks(
+    ours: list[str], theirs: list[str], limit_mv: int
+) -> None:
+    async with shop(connectors=ours) as side, shop(2, connectors=theirs) as client:
+        running = await (await at_counter(client, side)).confirmed()
+        assert running.walk.begin.weld_limit_mv == limit_mv
