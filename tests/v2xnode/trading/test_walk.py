@@ -1,84 +1,187 @@
+"""A session's way to power: what the path's news mean to the delivery, and what the delivery wants of the path."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 
-from market.delivery import OwnerLimit, OwnPlug, PathEnded, PathPrepared
-from market.delivery import Reading as Counted
+from market.delivery import OwnerLimit, OwnPlug, PathEnded, PathPrepared, Reading
 from market.errors import Reason
-from market.terms import PlugStep, Profile
+from market.terms import Plug, PlugStep, PowerState
 from market.units import Role
-from tests.support.power_harness import limits_of, make_world
+from tests.support.node_shop import PROFILE
+from tests.support.power_harness import DC_LIMITS, make_world, pattern_for
 from v2xnode.clock import real_clock
-from v2xnode.devices.interface import PATTERN_BITS, Reading
+from v2xnode.devices.interface import Reading as MeterReading
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.simulated import LocalPlant, simulated_devices
 from v2xnode.events import EventLog
-from v2xnode.metering import Metered, PathDerated, PathEnding, PathFailed, PathOff, PathReached, PlugTold, PowerPath
-from v2xnode.power.events import Begin, Milestone, PlugReport
+from v2xnode.metering import (
+    Metered,
+    News,
+    PathDerated,
+    PathEnding,
+    PathFailed,
+    PathOff,
+    PathReached,
+    PlugTold,
+    PowerPath,
+)
+from v2xnode.power.events import Begin, Event, Milestone, PlugReport, PowerAllowed, SetPower
 from v2xnode.trading.walk import Walk, fresh_pattern
 
-CLOCK = real_clock()
+MAX_POWER_W = 7_000
+PLUG = PlugReport(1, PlugStep.VERIFIED, 7, 390_000)
 
 
-def walk(role: Role = Role.PROVIDER) -> Walk:
-    access = LocalPlant(Plant(make_world(Profile.DC_CONVERTER), lambda entry: None), lambda: 0)
-    devices = simulated_devices(access, charger="p1", meter="p1", battery="p1")
-    limits = limits_of(Profile.DC_CONVERTER)
-    begin = Begin(profile=Profile.DC_CONVERTER, role=role, own=limits, peer=limits)
-    return Walk(bytes(16), PowerPath(devices, CLOCK, lambda news: None), begin, 5_000, EventLog(CLOCK))
+class HeardPath(PowerPath):
+    """A real path that remembers what it was told."""
+
+    def __init__(self, *path: Any) -> None:
+        super().__init__(*path)
+        self.heard: list[Event] = []
+
+    async def feed(self, event: Event) -> None:
+        self.heard.append(event)
+        await super().feed(event)
 
 
-def metered(out_wh: int, in_wh: int, power_w: int = 0) -> Metered:
-    return Metered(Reading(at_ms=1, import_wh=in_wh, export_wh=out_wh, power_w=power_w, class_ppm=0))
+@dataclass(slots=True)
+class Way:
+    """A walk on the simulated plant, with the news of its path."""
+
+    walk: Walk
+    path: HeardPath
+    plant: Plant
+    events: EventLog
+    news: list[News] = field(default_factory=list)
+
+    async def begun(self) -> None:
+        await self.walk.go()
+        ends_s = time.monotonic() + 20
+        while not any(isinstance(each, Metered) for each in self.news):
+            assert time.monotonic() < ends_s
+            await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize(("role", "register_wh"), [(Role.PROVIDER, 100), (Role.CLIENT, 7)])
-def test_each_side_counts_what_this_delivery_moves(role: Role, register_wh: int) -> None:
-    way = walk(role)
-    assert way.means(metered(100, 7, -300)) == Counted(1, register_wh, 300)
-    way.means(metered(130, 17, -200))
-    assert (way.delivered_wh, way.power_w) == ({Role.PROVIDER: 30, Role.CLIENT: 10}[role], 200)
+def way(role: Role = Role.PROVIDER) -> Way:
+    clock = real_clock(5, 0)
+    plant = Plant(make_world(PROFILE), lambda entry: None)
+    name = "p1" if role is Role.PROVIDER else "c1"
+    news: list[News] = []
+    devices = simulated_devices(LocalPlant(plant, clock.wall_ms), charger=name, meter=name, battery=name)
+    path = HeardPath(devices, clock, news.append)
+    pattern = pattern_for(1) if PROFILE.master is role else None
+    begin = Begin(profile=PROFILE, role=role, own=DC_LIMITS, peer=DC_LIMITS, pattern=pattern)
+    events = EventLog(clock)
+    return Way(Walk(b"r" * 16, path, begin, MAX_POWER_W, events), path, plant, events, news)
 
 
-def test_news_of_the_path_in_the_markets_words() -> None:
-    way = walk()
-    assert way.means(PathReached(Milestone.READY_FOR_POWER)) == PathPrepared()
-    assert way.means(PathReached(Milestone.LOCKED)) is None
-    assert way.means(PathDerated(900, "hot")) == OwnerLimit(900)
-    assert way.means(PlugTold(PlugReport(1, PlugStep.VERIFIED, 9, 400))) == OwnPlug(1, PlugStep.VERIFIED, 9, 400)
+def reading(at_ms: int, import_wh: int, export_wh: int, power_w: int) -> Metered:
+    return Metered(MeterReading(at_ms=at_ms, import_wh=import_wh, export_wh=export_wh, power_w=power_w, class_ppm=0))
+
+
+# what news mean
+
+
+@pytest.mark.parametrize(("role", "begins_wh", "ends_wh"), [(Role.PROVIDER, 5_000, 5_030), (Role.CLIENT, 800, 820)])
+def test_each_side_counts_by_the_register_of_its_role(role: Role, begins_wh: int, ends_wh: int) -> None:
+    walk = way(role).walk
+    assert walk.delivered_wh == 0
+    assert walk.means(reading(1, 800, 5_000, 0)) == Reading(1, begins_wh, 0)
+    assert walk.means(reading(2, 820, 5_030, -4_000)) == Reading(2, ends_wh, 4_000)
+    assert walk.delivered_wh == ends_wh - begins_wh
+    assert walk.power_w == 4_000
+
+
+def test_plug_readiness_and_derating_reach_the_delivery() -> None:
+    here = way()
+    assert here.walk.means(PlugTold(PLUG)) == OwnPlug(1, PlugStep.VERIFIED, 7, 390_000)
+    assert here.walk.means(PathReached(Milestone.ENERGISED)) is None
+    assert here.walk.means(PathReached(Milestone.READY_FOR_POWER)) == PathPrepared()
+    assert here.walk.means(PathDerated(2_000, "hot")) == OwnerLimit(2_000)
+    assert [event.kind for event in here.events.since(0)] == ["path", "path", "derated"]
 
 
 @pytest.mark.parametrize(
     ("news", "reason"),
     [
         ([], None),
-        ([PathFailed("wrong_plug", "")], Reason.WRONG_PLUG),
-        ([PathFailed("hot", "")], Reason.POWER_FAULT),
+        ([PathFailed("wrong_plug", "Another car.")], Reason.WRONG_PLUG),
+        ([PathFailed("sense_stale", "No look.")], Reason.POWER_FAULT),
         ([PathEnding("peer_ended")], Reason.STOPPED_BY_PEER),
-        ([PathEnding("stopped_by_owner")], None),
-        ([PathFailed("hot", ""), PathEnding("peer_ended")], Reason.POWER_FAULT),
+        ([PathEnding("supply_ended")], Reason.STOPPED_BY_PEER),
+        ([PathEnding("pause_expired")], Reason.PAUSE_EXPIRED),
+        ([PathEnding("paused")], None),
+        ([PathFailed("wrong_plug", "Another car."), PathEnding("peer_ended")], Reason.WRONG_PLUG),
     ],
+    ids=str,
 )
-def test_a_path_that_ends_by_itself_says_why(news: list[PathFailed | PathEnding], reason: Reason | None) -> None:
-    way = walk()
+def test_the_end_carries_why_the_path_ended_by_itself(news: list[News], reason: Reason | None) -> None:
+    walk = way().walk
     for each in news:
-        assert way.means(each) is None
-    assert way.means(PathOff()) == PathEnded(reason)
+        assert walk.means(each) is None
+    assert walk.means(PathOff()) == PathEnded(reason)
 
 
-async def test_an_end_that_was_asked_for_is_no_reason_of_the_paths_own() -> None:
-    way = walk()
-    await way.cut(Reason.STOPPED_BY_OWNER)
-    way.means(PathEnding("peer_ended"))
-    assert way.means(PathOff()) == PathEnded(None)
+async def test_an_end_that_we_ordered_is_not_laid_on_the_peer() -> None:
+    walk = way().walk
+    await walk.cut(Reason.STOPPED_BY_OWNER)
+    walk.means(PathEnding("peer_ended"))
+    assert walk.means(PathOff()) == PathEnded(None)
 
 
-async def test_cut_before_it_went_it_goes_nowhere() -> None:
-    way = walk()
-    await way.cut(Reason.STOPPED_BY_OWNER)
-    await way.go()
-    await way.end()
-    assert (way.path.begun, way.path.ended) == (False, True)
-    await way.put_away()
+# what is wanted of the path
 
 
-def test_a_pattern_is_never_that_of_a_dead_reader() -> None:
-    assert all(0 < fresh_pattern() < 1 << PATTERN_BITS for _ in range(500))
+async def test_power_is_allowed_once_and_set_each_time() -> None:
+    here = way()
+    await here.begun()
+    await here.walk.allow(5_000)
+    await here.walk.allow(3_000)
+    kinds = [type(event) for event in here.path.heard]
+    assert kinds == [PowerAllowed, SetPower, SetPower]
+    assert here.path.heard[0] == PowerAllowed(MAX_POWER_W, here.path.heard[0].direction)  # type: ignore[union-attr]
+    assert here.path.heard[1:] == [SetPower(5_000), SetPower(3_000)]
+    await here.walk.put_away()
+
+
+async def test_a_path_that_was_cut_before_it_began_never_begins() -> None:
+    here = way()
+    before = here.plant.sense("p1")
+    await here.walk.cut(Reason.STOPPED_BY_OWNER)
+    await here.walk.go()
+    await here.walk.end()
+    assert here.news == [PathOff()]
+    assert here.walk.state is PowerState.OFF
+    assert here.plant.sense("p1") == before
+
+
+async def test_what_the_peer_says_of_the_plug_before_the_path_began_waits_for_its_repetition() -> None:
+    here = way()
+    said = Plug(1, 1, PlugStep.VERIFIED, 7, 390_000)
+    await here.walk.hear_plug(said)
+    assert here.path.heard == []
+    await here.begun()
+    await here.walk.hear_plug(said)
+    assert len(here.path.heard) == 1
+    await here.walk.put_away()
+
+
+async def test_a_walk_put_away_leaves_the_path_open_and_says_so() -> None:
+    here = way()
+    started: list[bool] = []
+    here.walk.started = lambda: started.append(True)
+    await here.begun()
+    assert here.walk.state is PowerState.PREPARING
+    await here.walk.put_away()
+    await here.walk.put_away()
+    assert started == [True]
+    assert here.path.ended
+    assert here.news.count(PathOff()) == 1
+
+
+def test_no_fresh_pattern_is_zero_or_too_long_for_the_cable() -> None:
+    assert all(0 < fresh_pattern() < 1 << 16 for _ in range(200))
