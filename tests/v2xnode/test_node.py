@@ -74,6 +74,7 @@ async def test_of_two_clients_that_race_for_the_same_energy_one_is_confirmed() -
         assert world.events(CAR_A, "refused")[-1].data["code"] in ("committed_elsewhere", "connector_busy")
         await world.nodes[winner].stop()
         await asyncio.gather(*racing.values(), return_exceptions=True)
+        await until("the provider's path is down again", lambda: not world.nodes[CAR_A]._desk.deliveries())
         world.check()
 
 
