@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from market.errors import TermsInvalid
 from market.terms import Connector, Earthing, Electrical, Profile
 from market.units import MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH, Service
 from v2xnode.clock import MAX_SPEED
@@ -102,6 +103,8 @@ class ElectricalSection(Section):
 
     def record(self) -> Electrical:
         """The record that peers are shown. Raises ConfigError for a name that is none, TermsInvalid for a bound."""
+        if self.voltage_min_mv > self.voltage_max_mv:
+            raise TermsInvalid("Electrical", "voltage_min_mv", "is above voltage_max_mv")
         return Electrical(
             connectors=tuple(_named(Connector, name, "connectors") for name in self.connectors),
             profiles=tuple(_named(Profile, name.upper(), "profiles") for name in self.profiles),
@@ -204,7 +207,10 @@ def parse_config(text: str, name: str = CONFIG_FILE) -> Config:
     except ValidationError as problem:
         raise ConfigError("; ".join(_explain(name, text, dict(each)) for each in problem.errors())) from None
     if config.electrical.profiles:
-        config.electrical.record()
+        try:
+            config.electrical.record()
+        except TermsInvalid as problem:
+            raise ConfigError(f"{name}: [electrical]: {problem}") from None
     return config
 
 

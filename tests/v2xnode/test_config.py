@@ -59,3 +59,12 @@ def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="v2xnode init"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["connectors = []", "voltage_min_mv = 500000\nvoltage_max_mv = 400000", "connectors = " + str(["CCS2"] * 9)],
+)
+def test_a_record_that_peers_would_refuse_is_a_mistake_of_the_file(wrong: str) -> None:
+    with pytest.raises(ConfigError, match=r"config\.toml: \[electrical\]"):
+        parse_config(f'[electrical]\nprofiles = ["DC_BPT"]\n{wrong}\n')

@@ -11,7 +11,7 @@ import typer
 from market.units import MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.control import RemoteRefusal, command
-from v2xnode.errors import NodeError, RefusedByLimit, TimedOut, Unreachable
+from v2xnode.errors import RefusedByLimit, TimedOut, Unreachable
 
 
 def register(app: typer.Typer) -> None:
@@ -81,13 +81,10 @@ def discover(
 
 async def _look_alone(data: Path, window_ms: int) -> list[dict[str, Any]]:
     from v2xnode.bearers import open_bearers
-    from v2xnode.config import Config, load_config
+    from v2xnode.config import CONFIG_FILE, Config, load_config
     from v2xnode.discovery import Heard
 
-    try:
-        config = load_config(data)
-    except NodeError:
-        config = Config()
+    config = load_config(data) if (data / CONFIG_FILE).exists() else Config()
     return [
         Heard(sighting, None).as_json(int(time.monotonic() * 1000))
         for transport in open_bearers(config).values()
