@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import typer
 
@@ -11,9 +11,11 @@ from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld, LedgerError
 from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
 from v2xnode.clock import real_clock, trusted
-from v2xnode.config import CONFIG_FILE, Config, load_config, parse_config
 from v2xnode.errors import NodeError, UsageError
 from v2xnode.identity import create_identity, load_identity
+
+if TYPE_CHECKING:
+    from v2xnode.config import Config
 
 Kind = Literal["vehicle", "home", "load"]
 Strangers = Literal["ask", "yes", "no"]
@@ -103,6 +105,8 @@ def init(
     output = Output(as_json)
 
     def work() -> None:
+        from v2xnode.config import CONFIG_FILE, parse_config
+
         if plant is not None:
             text = _simulated(plant, place)
         else:
@@ -171,6 +175,8 @@ def check(data: DataOption, as_json: JsonOption = False) -> None:
     output = Output(as_json)
 
     def work() -> None:
+        from v2xnode.config import CONFIG_FILE, load_config
+
         load_config(data)
         output.say(f"{data / CONFIG_FILE} is fine.")
         output.result({"ok": True})
@@ -202,6 +208,8 @@ def _finding(subject: str, ok: bool, sentence: str, remedy: str = "") -> dict[st
 
 
 async def _examine(data: Path) -> Findings:
+    from v2xnode.config import Config, load_config
+
     findings = [_clock(), _disk(data), _owner(data)]
     try:
         config = load_config(data)
@@ -241,7 +249,7 @@ def _owner(data: Path) -> dict[str, object]:
         return _finding("directory", False, str(problem), "check its owner and permissions")
 
 
-async def _network(config: Config) -> Findings:
+async def _network(config: "Config") -> Findings:
     from transports.coap.probe import probe
     from v2xnode.bearers import coap_settings
 
@@ -253,7 +261,7 @@ async def _network(config: Config) -> Findings:
     ]
 
 
-async def _devices(config: Config) -> Findings:
+async def _devices(config: "Config") -> Findings:
     from v2xnode.devices.errors import DeviceError
     from v2xnode.devices.registry import find_driver
 

@@ -55,9 +55,9 @@ class Act:
         }
 
 
-V2V = Act("V2V", CAR_A, CAR_B, "box", ("car_a.v2v", "car_b.v2v"), 220, 50_000)
+V2V = Act("V2V", CAR_A, CAR_B, "box", ("car_a.v2v", "car_b.v2v"), 150, 50_000)
 V2H = Act("V2H", CAR_A, HOUSE, "wallbox", ("car_a.v2h", "house.v2h"), 4_000, 10_000)
-V2L = Act("V2L", CAR_B, CABIN, "extension", ("car_b.v2l", "cabin.v2l"), 11, 3_600)
+V2L = Act("V2L", CAR_B, CABIN, "extension", ("car_b.v2l", "cabin.v2l"), 7, 3_600)
 
 
 class Story:

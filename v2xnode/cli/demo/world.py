@@ -30,7 +30,7 @@ HOUSEHOLDS = 6
 
 RESERVE_WH = 60_060
 """78 % of the ID.4's usable energy, which its owner keeps for a trip tomorrow."""
-SPARE_WH = 275
+SPARE_WH = 184
 """What the ID.4 has above that when the story begins: a help for the other car, and a little for the house."""
 
 CAR_A, CAR_B, HOUSE, CABIN = "car_a", "car_b", "house", "cabin"
@@ -128,7 +128,7 @@ CAST = (
             "reserve_permille": 780,
             "price_micro_per_kwh": 312_500,
             "session_fee_micro": 20_000,
-            "exposure_wh": {"V2V": 300, "V2H": 40},
+            "exposure_wh": {"V2V": 220, "V2H": 30},
         },
     ),
     Cast(
