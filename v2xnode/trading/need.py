@@ -26,6 +26,10 @@ from v2xnode.trading.books import Books, LedgerRefused
 KEY_BYTES = 32
 MAX_ASKED = 8
 """Providers asked at once; the nearest answers come first, and a driver does not compare more."""
+COLLECT_S = 5.0
+"""Real time for offers to come in: a stranger's set-up on the slowest bearer, with a retransmission."""
+LAST_ANSWER_S = 15.0
+"""And so much more where nobody has answered yet: then a late answer is better than none."""
 ASK_AGAIN_MS = 500
 """Real time before a frame whose answer got lost is sent again in a new record."""
 
@@ -136,9 +140,21 @@ class Need:
     # asking
 
     async def _ask_all(self, providers: Sequence[Heard]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for heard in providers:
-                group.create_task(self._ask(heard))
+        """Ask all at once. Once one has answered, the others are waited for no longer than `COLLECT_S`."""
+        if not providers:
+            return
+        asking = {asyncio.create_task(self._ask(heard)) for heard in providers}
+        try:
+            _, late = await asyncio.wait(asking, timeout=COLLECT_S)
+            if late and not self._asked:
+                await asyncio.wait(late, timeout=LAST_ANSWER_S)
+        finally:
+            for task in asking:
+                task.cancel()
+            told = await asyncio.gather(*asking, return_exceptions=True)
+        for failure in told:
+            if isinstance(failure, Exception):
+                raise failure
 
     async def _ask(self, heard: Heard) -> None:
         sent: list[tuple[Request, Letter]] = []

@@ -46,6 +46,8 @@ from v2xnode.trading.welcome import Welcome
 
 AHEAD_MS = 2_500
 """World time in which power still flows after a limit is reached: one look of the watch, and the orderly way off."""
+MAX_UNSEEN = 5
+"""Looks in a row without an answer of the battery's manager, after which the reserve can't be said to be kept."""
 MAX_SALES = 10_000
 """Sales remembered for the daily cap: far more than a connector can deliver in a day."""
 
@@ -81,6 +83,8 @@ class Owner:
     _electrical: Electrical = field(init=False)
     _sales: list[tuple[int, int]] = field(default_factory=list)
     _battery: BatteryFacts | None = None
+    _unseen: int = 0
+    """Looks in a row at which the battery's manager did not answer."""
 
     def __post_init__(self) -> None:
         self.policy = owner_policy(self.config)
@@ -261,7 +265,10 @@ class Owner:
         try:
             state = await self._look_at_battery()
         except DeviceError:
-            return None  # the interlock notices a path that does not answer; a silent battery manager ends nothing
+            self._unseen += 1
+            blind = delivering.role is Role.PROVIDER and self._unseen >= MAX_UNSEEN
+            return Reason.POWER_FAULT if blind else None
+        self._unseen = 0
         if delivering.role is Role.CLIENT:
             return Reason.CLIENT_FULL if state is not None and state.room_wh == 0 else None
         now_ms = self.clock.wall_ms()
