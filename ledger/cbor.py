@@ -66,14 +66,6 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Value:
     return value
 
 
-def decode_map(data: bytes, *, max_bytes: int = MAX_BYTES) -> dict[int, Value]:
-    """As `decode`, for bytes that must hold a map."""
-    value = decode(data, max_bytes=max_bytes)
-    if not isinstance(value, dict):
-        raise Malformed("a map was expected")
-    return value
-
-
 def _check_heads(data: bytes) -> None:
     """Walk the heads of all items, so that cbor2 never meets a tag (its decoders run code) or an open length."""
     at = 0

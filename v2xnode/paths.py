@@ -15,15 +15,11 @@ from v2xnode.power.events import PathLimits
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One connector: its name locks it for a session."""
+    """One connector, and the devices behind it."""
 
     profile: Profile
     role: Role
     devices: DeviceSet
-
-    @property
-    def name(self) -> str:
-        return f"{self.profile.name.lower()}_{self.role.name.lower()}"
 
 
 class Connectors:

@@ -143,12 +143,6 @@ def _pair(money: _Money, amount_micro: int, state: State) -> Iterable[Posting]:
     )
 
 
-def owed_by(view: View, peer: bytes, currency: str) -> int:
-    """What a peer owes us in millionths: receipted and settled, less what it has paid."""
-    balance = view.balance(receivable(peer), currency)
-    return balance.posted_micro + balance.pending_micro
-
-
 def owed_by_all(view: View, currency: str) -> dict[bytes, int]:
     """What each peer owes us."""
     owed: dict[bytes, int] = {}

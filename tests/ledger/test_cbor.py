@@ -147,9 +147,3 @@ def test_depth_is_bounded_at_the_named_limit() -> None:
 
 def test_maps_are_ordered_and_tuples_are_arrays() -> None:
     assert cbor.encode({23: (1, 2), 0: True}).hex() == "a200f517820102"
-
-
-def test_decode_map_wants_a_map() -> None:
-    assert cbor.decode_map(b"\xa1\x01\x02") == {1: 2}
-    with pytest.raises(Malformed):
-        cbor.decode_map(b"\x01")

@@ -31,7 +31,6 @@ def test_a_connector_is_found_by_its_profile_and_role() -> None:
     assert connectors.find(Profile.AC_OUTLET, Role.PROVIDER) is outlet
     assert connectors.find(Profile.AC_OUTLET, Role.CLIENT) is None
     assert connectors.battery is inlet.devices
-    assert outlet.name == "ac_outlet_provider"
     assert Connectors([outlet]).battery is None
 
 
