@@ -48,6 +48,14 @@ class Ledger:
         """
         with translated():
             engine = open_for_writing(path)
+        return cls.over(engine, signer, posting_rule=posting_rule, entropy=entropy)
+
+    @classmethod
+    def over(
+        cls, engine: Engine, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom
+    ) -> Ledger:
+        """As `open`, over an engine that the caller answers for: whether its commits last is not asked here."""
+        with translated():
             connection = engine.connect()
         ledger = cls(engine, connection, signer, posting_rule, entropy)
         try:

@@ -5,7 +5,6 @@ peers to whom we gave our resolving key can still tell that it is us, and dial w
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +81,7 @@ class Discovery:
         shown = None
         if self._visibility is not Visibility.CLOSED:
             bits = self._provides()
-            identifier = make_identifier(self._identity.resolving_key, secrets.token_bytes(2))
+            identifier = make_identifier(self._identity.resolving_key, self._identity.entropy(2))
             shown = Announcement(ROLE_PROVIDER if bits else 0, int(bits), identifier)
         for transport in self._transports.values():
             transport.announce(shown)

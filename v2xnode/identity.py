@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.signing import Signer
+from v2xnode.entropy import Entropy
 from v2xnode.errors import LocalError
 
 KEY_FILE = "node.key"
@@ -20,10 +21,12 @@ class Identity:
 
     seed: bytes = field(repr=False)
     signer: Signer = field(repr=False)
+    entropy: Entropy = field(default=os.urandom, repr=False, compare=False)
+    """Where its fresh secrets come from: keys of links, request ids, nonces, patterns on a cable."""
 
     @classmethod
-    def from_seed(cls, seed: bytes) -> "Identity":
-        return cls(seed, Signer(seed))
+    def from_seed(cls, seed: bytes, entropy: Entropy = os.urandom) -> "Identity":
+        return cls(seed, Signer(seed), entropy)
 
     @property
     def public(self) -> bytes:

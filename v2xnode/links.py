@@ -158,7 +158,7 @@ class Links:
         self._events = events
         self._make_hello = make_hello
         self._serve = serve
-        self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known)
+        self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
         self._accepted: dict[int, AcceptedLink] = {}
 
     @property
@@ -213,7 +213,7 @@ class Links:
         remote: bytes | None,
         opening: Callable[[bytes], tuple[int, Sequence[Item]]],
     ) -> Opened:
-        dialer = Dialer(self._identity.seed, remote=remote)
+        dialer = Dialer(self._identity.seed, remote=remote, entropy=self._identity.entropy)
         if remote is not None:
             frame = dialer.first(await self._greeting(remote, opening))
         else:

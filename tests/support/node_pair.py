@@ -5,6 +5,7 @@ waits for what an event, a ledger or the plant says, never for a time.
 """
 
 import asyncio
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -306,7 +307,7 @@ class Deal:
 
 async def propose(built: Town, who: Stranger, place: str, wanted: Wish, *, by_key: bool = True) -> Deal:
     """Ask a provider as a well-behaved client would; the deal holds its offer or refusal."""
-    request = wanted.request_to(built.key(place))
+    request = wanted.request_to(built.key(place), secrets.token_bytes(16))
     letter = sign_letter(who.identity.signer, request)
     tag = session_tag(request.request_id)
     link, items = await who.dial(place, letter, tag=tag, key=built.key(place) if by_key else None)

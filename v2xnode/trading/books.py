@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ledger.entry import SignedEntry
 from ledger.errors import Full, LedgerError, Malformed, RemoteLedgerError
 from ledger.transaction import Transaction
 from ledger.view import Lock, View
-from ledger.writer import Writer
 from market.errors import Reason, Refusal
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject
@@ -33,6 +33,14 @@ Check = Callable[[View], Verdict]
 """Decides an Accept inside the commit, so that the same Wh are never confirmed twice."""
 
 
+class Submits(Protocol):
+    """What takes transactions in order: the ledger's writer thread."""
+
+    def submit(self, fn: Callable[[Transaction], T]) -> Future[T]:
+        """See `ledger.writer.Writer.submit`."""
+        ...
+
+
 class LedgerRefused(LocalError):
     """Our own ledger could not take an entry: disk, limits, or a rule that we broke. Nothing was told to anybody."""
 
@@ -42,7 +50,7 @@ class LedgerRefused(LocalError):
 class Books:
     """Asynchronous, in order, durable. Raises LedgerRefused for our faults and PeerError for the peer's."""
 
-    def __init__(self, writer: Writer, clock: Clock) -> None:
+    def __init__(self, writer: Submits, clock: Clock) -> None:
         self._writer = writer
         self._clock = clock
 

@@ -1,7 +1,6 @@
 """The client's side until there is an agreement: ask every provider in reach, take the best offer, get it confirmed."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from v2xnode.links import DialledLink, Links, RawItems
 from v2xnode.trading.books import Books, LedgerRefused
 
 KEY_BYTES = 32
+REQUEST_ID_BYTES = 16
 MAX_ASKED = 8
 """Providers asked at once; the nearest answers come first, and a driver does not compare more."""
 COLLECT_S = 5.0
@@ -46,10 +46,10 @@ class Wish:
     window_ms: int
     power_min_w: int = 0
 
-    def request_to(self, provider: bytes) -> Request:
-        """A fresh request that names a provider. Raises TermsInvalid."""
+    def request_to(self, provider: bytes, request_id: bytes) -> Request:
+        """The request that names a provider; the id is 16 fresh random bytes. Raises TermsInvalid."""
         return Request(
-            request_id=secrets.token_bytes(16),
+            request_id=request_id,
             provider=provider,
             service=self.service,
             energy_wh=self.energy_wh,
@@ -125,7 +125,8 @@ class Need:
         Raises TermsInvalid, Unreachable when none answers, RefusedByLimit with the most useful refusal when none
         agrees, or when it was withdrawn.
         """
-        self.wish.request_to(bytes(32))  # raises for a wish that can't be said, before anybody is asked
+        # raises for a wish that can't be said, before anybody is asked
+        self.wish.request_to(bytes(KEY_BYTES), bytes(REQUEST_ID_BYTES))
         try:
             await self._ask_all(providers[:MAX_ASKED])
             if self._withdrawn:  # nothing is accepted yet, so there is nothing to void
@@ -160,7 +161,7 @@ class Need:
         sent: list[tuple[Request, Letter]] = []
 
         def opening(peer: bytes) -> tuple[int, Sequence[Item]]:
-            request = self.wish.request_to(peer)
+            request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
             sent.append((request, sign_letter(self.identity.signer, request)))
             return session_tag(request.request_id), [sent[0][1]]
 

@@ -1,6 +1,5 @@
 """Makes the running delivery of an agreement, for each role: machine, power path and channel put together."""
 
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -75,7 +74,7 @@ class Workshop:
             confirmed_ms=now_ms,
             confirmed_at_ms=self.clock.wall_ms(),
         )
-        machine = ClientDelivery(agreement, lambda: secrets.token_bytes(NONCE_BYTES), now_ms=now_ms)
+        machine = ClientDelivery(agreement, lambda: self.identity.entropy(NONCE_BYTES), now_ms=now_ms)
         made: list[Delivering] = []
 
         def hear(items: RawItems) -> None:
@@ -132,7 +131,8 @@ class Workshop:
         )
         path = PowerPath(connector.devices, self.clock, delivering.post)
         begin = self._begin(profile, role, peer_electrical)
-        delivering.walk = Walk(request.request_id, path, begin, agreement.power_max_w, self.events)
+        entropy = self.identity.entropy
+        delivering.walk = Walk(request.request_id, path, begin, agreement.power_max_w, self.events, entropy)
         return delivering
 
     def _begin(self, profile: Profile, role: Role, peer: Electrical) -> Begin:
@@ -142,6 +142,6 @@ class Workshop:
             role=role,
             own=limits_of(self.electrical),
             peer=limits_of(peer),
-            pattern=fresh_pattern() if profile.master is role else None,
+            pattern=fresh_pattern(self.identity.entropy) if profile.master is role else None,
             weld_limit_mv=CHADEMO_WELD_LIMIT_MV if chademo else WELD_LIMIT_MV,
         )

@@ -1,7 +1,6 @@
 """A session's way to power: what the delivery machine wants of the path, and what the path's news mean to it."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from market.errors import Reason
 from market.terms import Plug, PowerState
 from market.units import Role
 from v2xnode.devices.interface import PATTERN_BITS
+from v2xnode.entropy import Entropy, draw_below
 from v2xnode.events import EventLog
 from v2xnode.metering import (
     Metered,
@@ -43,6 +43,7 @@ class Walk:
     begin: Begin
     power_max_w: int
     events: EventLog
+    entropy: Entropy
     started: Callable[[], None] = lambda: None
     _reason: Reason | None = None
     _cut: bool = False
@@ -69,7 +70,7 @@ class Walk:
     async def go(self) -> None:
         """Begin the path, or go on after a pause with a fresh pattern."""
         if self._walking is not None:
-            await self.path.feed(Resume(fresh_pattern() if self.begin.pattern is not None else None))
+            await self.path.feed(Resume(fresh_pattern(self.entropy) if self.begin.pattern is not None else None))
             return
         self.started()
         self._walking = asyncio.create_task(self.path.run(self.begin))
@@ -134,9 +135,9 @@ class Walk:
         return None
 
 
-def fresh_pattern() -> int:
+def fresh_pattern(entropy: Entropy) -> int:
     """A random pattern for the cable; 0 is left out, so that a dead reader can't match."""
-    return 1 + secrets.randbelow((1 << PATTERN_BITS) - 1)
+    return 1 + draw_below(entropy, (1 << PATTERN_BITS) - 1)
 
 
 def _look_at(task: "asyncio.Task[None]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ledger.writer import Writer
 from market.delivery import OwnerStop
 from market.errors import Reason
 from market.terms import Alive, Pause, Void
@@ -9,6 +10,7 @@ from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, unti
 from v2xnode.devices.interface import Reading
 from v2xnode.envelope import Plain
 from v2xnode.metering import Metered
+from v2xnode.node import Node
 from v2xnode.trading.delivering import MAX_INBOX, Delivering
 
 CAR_A, CAR_B = "car_a", "car_b"
@@ -22,6 +24,13 @@ async def flowing(world: Town) -> Delivering:
     return delivering
 
 
+def break_disk(node: Node) -> None:
+    """From now on nothing can be written."""
+    writer = node._books._writer
+    assert isinstance(writer, Writer)
+    writer.close()
+
+
 async def test_a_ledger_that_fails_takes_the_power_off_and_the_node_goes_on() -> None:
     async with town(CAR_A, CAR_B) as world:
         await world.plug()
@@ -29,7 +38,7 @@ async def test_a_ledger_that_fails_takes_the_power_off_and_the_node_goes_on() ->
         buying = asyncio.create_task(world.nodes[CAR_B].request(wish(300), look_ms=LOOK_MS))
         delivering = await flowing(world)
         delivered = delivering.walk
-        node._books._writer.close()
+        break_disk(node)
         assert (await world.heard(CAR_A, "power_cut")).data["code"] == "ledger_fault"
         await until("the path is at rest", lambda: delivered.path.ended)
         assert await world.power_w("car_a.v2v") == 0
@@ -43,7 +52,7 @@ async def test_an_entry_that_can_not_be_kept_stops_the_session_in_order() -> Non
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
         void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
-        world.nodes[CAR_A]._books._writer.close()
+        break_disk(world.nodes[CAR_A])
         await deal.ask(void)
         assert (await world.heard(CAR_A, "finished")).data["code"] == "ledger_fault"
         assert world.events(CAR_A, "delivery_failed") == []

@@ -1,5 +1,7 @@
 """The desk against peers with valid keys and no manners. None of them gets further than its own session."""
 
+import secrets
+
 import pytest
 
 from ledger import cbor
@@ -45,7 +47,7 @@ async def test_a_second_accept_in_other_bytes_gets_no_second_confirm() -> None:
 
 async def test_a_replayed_opening_changes_nothing_on_the_disk() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
-        request = wish(60).request_to(world.key(CAR_A))
+        request = wish(60).request_to(world.key(CAR_A), secrets.token_bytes(16))
         letter = sign_letter(who.identity.signer, request)
         hello = await who.links._make_hello(None)
         opening = Dialer(who.identity.seed, remote=world.key(CAR_A)).first(pack(1, [Plain(hello), letter]))

@@ -1,6 +1,7 @@
 """A session's way to power: what the path's news mean to the delivery, and what the delivery wants of the path."""
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,7 @@ def way(role: Role = Role.PROVIDER) -> Way:
     pattern = pattern_for(1) if PROFILE.master is role else None
     begin = Begin(profile=PROFILE, role=role, own=DC_LIMITS, peer=DC_LIMITS, pattern=pattern)
     events = EventLog(clock)
-    return Way(Walk(b"r" * 16, path, begin, MAX_POWER_W, events), path, plant, events, news)
+    return Way(Walk(b"r" * 16, path, begin, MAX_POWER_W, events, os.urandom), path, plant, events, news)
 
 
 def reading(at_ms: int, import_wh: int, export_wh: int, power_w: int) -> Metered:
@@ -184,4 +185,4 @@ async def test_a_walk_put_away_leaves_the_path_open_and_says_so() -> None:
 
 
 def test_no_fresh_pattern_is_zero_or_too_long_for_the_cable() -> None:
-    assert all(0 < fresh_pattern() < 1 << 16 for _ in range(200))
+    assert all(0 < fresh_pattern(os.urandom) < 1 << 16 for _ in range(200))
