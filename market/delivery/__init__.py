@@ -1,7 +1,7 @@
 """An agreed delivery, from Confirm to Closed: `ProviderDelivery` and `ClientDelivery`.
 
 A driver makes its side's machine, hands in what its meter, interlock, owner and peer say, and does what comes out in
-that order: power first. See `market.machine` for how entries are recorded, and `account.replay` for a restart.
+that order: power first. See `market.machine` for how entries are recorded, and `standing` for a restart.
 """
 
 from market.delivery.account import Account, replay
@@ -9,6 +9,7 @@ from market.delivery.agreement import Agreement
 from market.delivery.client import ClientDelivery
 from market.delivery.provider import ProviderDelivery
 from market.delivery.stages import Stage
+from market.delivery.standing import HeldEntry, Standing, standing
 from market.delivery.steps import (
     AllowPower,
     BeginPath,
@@ -30,6 +31,7 @@ from market.delivery.steps import (
     Restart,
     Resubscribe,
     SuspendPath,
+    Written,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "CutPower",
     "DeliveryEffect",
     "Finished",
+    "HeldEntry",
     "OwnPlug",
     "OwnerLimit",
     "OwnerPause",
@@ -57,6 +60,9 @@ __all__ = [
     "Restart",
     "Resubscribe",
     "Stage",
+    "Standing",
     "SuspendPath",
+    "Written",
     "replay",
+    "standing",
 ]

@@ -180,6 +180,18 @@ def disputed(account: Account, dispute: Dispute) -> Account | None:
     return replace(account, tally=tally, open=None, open_digest=b"", disputed=True)
 
 
+def unseen_register_wh(account: Account, highest_wh: int) -> int:
+    """Our own register at the end of the open Interval, where no reading is that old (we were down, and `highest_wh` is
+    the first one after): what the provider's register makes of it, as far as our own meter leaves room for that."""
+    interval, first = account.open, account.first
+    if interval is None or first is None:
+        return highest_wh
+    provider_wh = _energy(interval.register_wh, first.register_wh)
+    lost_wh = settlement.loss_wh(account.offer.loss, provider_wh, interval.end_at_ms - first.end_at_ms)
+    expected_wh = account.opening_wh + max(0, provider_wh - lost_wh)
+    return max(account.client_wh, min(expected_wh, highest_wh))
+
+
 def replay(offer: Offer, entries: Iterable[tuple[EntryBody, bytes]]) -> Account:
     """The account that a session's entries amount to, in the order of the ledger: what a restarted node goes on with.
 
@@ -187,11 +199,12 @@ def replay(offer: Offer, entries: Iterable[tuple[EntryBody, bytes]]) -> Account:
     """
     account = Account(offer)
     for message, digest in entries:
-        account = _replayed(account, message, digest)
+        account = replayed(account, message, digest)
     return account
 
 
-def _replayed(account: Account, message: EntryBody, digest: bytes) -> Account:
+def replayed(account: Account, message: EntryBody, digest: bytes) -> Account:
+    """The account after one more entry; the same one where that does not count."""
     match message:
         case Interval() if interval_fault(account, message) is None:
             return opened(account, message, digest)

@@ -26,11 +26,9 @@ from market.delivery.stages import (
     said_by_peer,
 )
 from market.delivery.steps import (
-    ControlCounters,
     Plugged,
     Reading,
     Redial,
-    Restart,
     Resubscribe,
 )
 from market.errors import Reason
@@ -70,8 +68,7 @@ def totals(close: Close) -> tuple[int, int]:
 class ClientDelivery(Delivery):
     """One delivery, seen by its client. Made with the Confirm, or with the Accept to say Ready in the same frame.
 
-    draw_nonce: gives 8 random bytes for each Ready. account and counters: what `account.replay` and the stored
-    counters say, after a restart (give Restart next).
+    draw_nonce: gives 8 random bytes for each Ready. account: after a restart, what `standing` says (give Restart next).
     """
 
     def __init__(
@@ -81,9 +78,8 @@ class ClientDelivery(Delivery):
         *,
         now_ms: int,
         account: Account | None = None,
-        counters: ControlCounters = ControlCounters(),  # noqa: B008  # frozen
     ) -> None:
-        super().__init__(agreement, now_ms=now_ms, account=account, counters=counters)
+        super().__init__(agreement, now_ms=now_ms, account=account)
         self._draw_nonce = draw_nonce
         self._nonce = b""
         self._status_number = 0
@@ -159,8 +155,14 @@ class ClientDelivery(Delivery):
                 self._wake(Timer.WAIT, self._now + INTERPOLATION_WAIT_MS)
             return ()
         self._timers.pop(Timer.WAIT, None)
-        register_wh = self._registers.at(interval.end_at_ms)
+        register_wh = self._register_at(interval.end_at_ms)
         return () if register_wh is None else self._write_receipt(max(register_wh, self._account.client_wh))
+
+    def _register_at(self, at_ms: int) -> int | None:
+        oldest = self._registers.oldest
+        if oldest is None or oldest.at_ms <= at_ms or self._account.first is None:
+            return self._registers.at(at_ms)
+        return accounts.unseen_register_wh(self._account, oldest.register_wh)
 
     def _answer_overdue(self) -> Effects:
         return self._answer_interval(at_once=True)
@@ -283,14 +285,6 @@ class ClientDelivery(Delivery):
         """The provider has not closed in time: we do, and its own Close stands should it come."""
         return self._give_up() if self._state is Stage.CLOSING else self._close()
 
-    def _restart(self, event: Restart) -> Effects:
-        if self._account.receipts == 0:
-            return self._void(event.reason)
-        self._reason = event.reason
-        if event.closed:
-            return self._give_up()
-        return (*self._path_is_off(), *self._tell_stop(), *self._answer_interval())
-
     # signs of life
 
     def _heard_provider(self) -> None:
@@ -345,7 +339,6 @@ class ClientDelivery(Delivery):
     }
     STEPS: ClassVar[Table] = {
         **Delivery.COMMON_STEPS,
-        (Stage.AGREED, Restart): _restart,
         **rows(tuple(Stage), {Plugged: nothing}),
         (Stage.AGREED, Plugged): _plugged,
         **rows((Stage.AGREED, Stage.STARTING), {Confirm: _confirmed}),

@@ -41,13 +41,12 @@ class Controlled(Machine[Stage, DeliveryEffect]):
         *,
         now_ms: int,
         account: Account | None = None,
-        counters: ControlCounters = ControlCounters(),  # noqa: B008  # frozen
     ) -> None:
         super().__init__(Stage.AGREED, now_ms)
         self._agreement = agreement
         self._offer = agreement.offer
         self._account = account or Account(agreement.offer)
-        self._sent, self._heard = counters.sent, counters.heard
+        self._sent = self._heard = 0
         self._peer_digest = agreement.answers
         self._registers = Registers()
         self._own_limit_w = self._peer_limit_w = MAX_POWER_W
@@ -60,7 +59,7 @@ class Controlled(Machine[Stage, DeliveryEffect]):
 
     @property
     def counters(self) -> ControlCounters:
-        """To be kept for a restart."""
+        """The newest control numbers. After a restart they begin anew: only Stop is said then, which always counts."""
         return ControlCounters(self._sent, self._heard)
 
     @property

@@ -28,9 +28,10 @@ from market.delivery.stages import (
     Timer,
     said_by_peer,
 )
-from market.delivery.steps import ControlCounters, DeliveryEffect, PushStatus, Reading, Restart
+from market.delivery.steps import DeliveryEffect, PushStatus, Reading, Restart
 from market.errors import Reason
 from market.machine import LedgerFailed, LinkResumed, Received, Refused, Table, nothing, rows
+from market.settlement import next_tariff_edge_ms
 from market.terms import (
     Alive,
     Close,
@@ -54,7 +55,7 @@ STALE_STATUSES = 6
 class ProviderDelivery(Delivery):
     """One delivery, seen by its provider. Made as the Confirm is recorded.
 
-    account and counters: what `account.replay` and the stored counters say, after a restart (give Restart next).
+    account: after a restart, what `standing` says (give Restart next).
     """
 
     def __init__(
@@ -63,9 +64,8 @@ class ProviderDelivery(Delivery):
         *,
         now_ms: int,
         account: Account | None = None,
-        counters: ControlCounters = ControlCounters(),  # noqa: B008  # frozen
     ) -> None:
-        super().__init__(agreement, now_ms=now_ms, account=account, counters=counters)
+        super().__init__(agreement, now_ms=now_ms, account=account)
         self._marks: deque[Mark] = deque()  # tariff edges and the end that wait for a Receipt: bounded by the steps
         self._before: Reading | None = None
         self._read_ms = now_ms
@@ -254,10 +254,21 @@ class ProviderDelivery(Delivery):
 
     def _begin_settling(self) -> Effects:
         self._enter(Stage.SETTLING)
-        newest, newest_known = self._registers.newest, self._account.open or self._account.last
-        if newest is not None and newest_known is not None and newest.register_wh > newest_known.register_wh:
-            self._marks.append(Mark(newest.at_ms, newest.register_wh))
+        newest, known = self._registers.newest, self._newest_known
+        if newest is not None and known is not None and newest.register_wh > known.register_wh:
+            self._marks.append(Mark(self._last_end_ms(known.end_at_ms, newest.at_ms), newest.register_wh))
         return self._settle()
+
+    @property
+    def _newest_known(self) -> Interval | Mark | None:
+        return self._marks[-1] if self._marks else self._account.open or self._account.last
+
+    def _last_end_ms(self, known_ms: int, read_ms: int) -> int:
+        """When the last interval ends. After a restart the reading may be hours younger than the energy, or the clock
+        be wrong: what has flowed since the last mark belongs to the price of that time."""
+        edge_ms = next_tariff_edge_ms(self._offer, known_ms)
+        end_ms = max(read_ms, known_ms + 1)
+        return end_ms if edge_ms is None else min(end_ms, edge_ms)
 
     def _settle(self) -> Effects:
         if self._account.open is None:
@@ -284,12 +295,9 @@ class ProviderDelivery(Delivery):
         return self._stop(Reason.LEDGER_FAULT, tell=True) if self._state in POWERED else ()
 
     def _restart(self, event: Restart) -> Effects:
-        if self._account.receipts == 0:
-            return self._void(event.reason)
-        self._reason = event.reason
-        if event.closed:
-            return self._give_up()
-        return (*self._path_is_off(), *self._tell_stop())
+        effects = super()._restart(event)
+        self._wake(Timer.STATUS, self._now)  # a client that comes back hears at once how things stand
+        return effects
 
     # status
 

@@ -29,6 +29,10 @@ class Registers:
     def newest(self) -> Reading | None:
         return self._readings[-1] if self._readings else None
 
+    @property
+    def oldest(self) -> Reading | None:
+        return self._readings[0] if self._readings else None
+
     def add(self, reading: Reading) -> Reading:
         """Keep a reading. One that is not later than the newest (a clock was set back) counts as just after it."""
         if self._readings and reading.at_ms <= self._readings[-1].at_ms:

@@ -33,7 +33,9 @@ from market.delivery.steps import (
     PathEnded,
     PathPrepared,
     PlugHeard,
+    Restart,
     SuspendPath,
+    Written,
 )
 from market.errors import Reason
 from market.machine import (
@@ -116,6 +118,15 @@ class Delivery(Controlled):
 
     def _give_up(self) -> Effects:
         return self._finish(Stage.UNANSWERED)
+
+    def _restart(self, event: Restart) -> Effects:
+        self._reason = event.reason
+        if event.written is Written.END:
+            return self._finish(Stage.FINISHED)
+        if event.written is Written.CLOSE:
+            return self._give_up()
+        self._path_off = False  # nobody has looked yet
+        return self._stop(event.reason, tell=True) if self._account.receipts else self._void(event.reason)
 
     def _unwritten_last(self, _: LedgerFailed) -> Effects:
         """Void or Closed could not be written: it is over all the same, but nothing in writing says so."""
@@ -238,6 +249,7 @@ class Delivery(Controlled):
         Timer.STOP: Controlled._tell_stop,
     }
     COMMON_STEPS: ClassVar[Table] = {
+        (Stage.AGREED, Restart): lambda self, event: self._restart(event),
         **rows(
             BEFORE_POWER,
             {

@@ -1,6 +1,7 @@
-"""The steps of a delivery beyond the common ones of `market.machine`, and the control counters that it continues."""
+"""The steps of a delivery beyond the common ones of `market.machine`, and its control counters."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from market.errors import Reason
 from market.machine import Append, Refused, Repeat, Tell
@@ -64,15 +65,25 @@ class OwnerLimit:
     power_max_w: int
 
 
+class Written(Enum):
+    """What our own entries say of a session's end."""
+
+    NOTHING = auto()
+    CLOSE = auto()
+    """Our Close, which waits for its answer."""
+    END = auto()
+    """A Void of either side, or a settlement with its answer: nothing is left but to make sure that the peer has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The node went down during this delivery and is back; the path is off. What is left is to settle.
+    """The node went down during this delivery and is back. No power flows any more in it; what is left is to settle.
 
-    reason: why it ends (of our own Close, where that is appended already: closed).
+    reason: why it ends. written: how far that went in writing, see `standing`.
     """
 
     reason: Reason = Reason.SHUTDOWN
-    closed: bool = False
+    written: Written = Written.NOTHING
 
 
 # The client's events
@@ -174,10 +185,7 @@ DeliveryEffect = (
 
 @dataclass(frozen=True, slots=True)
 class ControlCounters:
-    """The session's control sequence, across links and restarts: the newest number sent, and heard.
-
-    After a restart give a `sent` that is surely not below the real one.
-    """
+    """The session's control sequence, across links: the newest number sent, and heard."""
 
     sent: int = 0
     heard: int = 0

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from market.delivery import (
     AllowPower,
     BeginPath,
@@ -279,9 +281,26 @@ def test_a_restart_stops_and_receipts_what_is_left() -> None:
     ]
     machine = ClientDelivery(agreement(offer(), PROVIDER), counted_nonces(), now_ms=0, account=replay(offer(), entries))
     played = Played(machine)
-    assert [type(each) for each in said(played.give(Restart()), Stop)] == [Stop]
+    effects = played.give(Restart())
+    assert effects[0] == CutPower(Reason.SHUTDOWN)
+    assert [type(each) for each in said(effects, Stop)] == [Stop]
     effects = played.read(90, 70_100)
     assert [(each.answers, each.message.agreed_wh) for each in effects] == [(digest("i1"), 100)]
+
+
+@pytest.mark.parametrize(("first_wh", "register_wh"), [(70_160, 70_100), (70_090, 70_090)])
+def test_a_register_that_nobody_read_is_what_the_provider_says_as_far_as_our_meter_leaves_room(
+    first_wh: int, register_wh: int
+) -> None:
+    entries: list[tuple[EntryBody, bytes]] = [
+        (interval(0, 0, 5_000), digest("i0")),
+        (receipt(0, 70_000), digest("r0")),
+        (interval(1, 60, 5_100), digest("i1")),
+    ]
+    account = replay(offer(), entries)
+    played = Played(ClientDelivery(agreement(offer(), PROVIDER), counted_nonces(), now_ms=0, account=account))
+    played.give(Restart())
+    assert [each.register_wh for each in said(played.read(90, first_wh), Receipt)] == [register_wh]
 
 
 def test_a_plug_that_comes_again_or_too_late_says_nothing() -> None:

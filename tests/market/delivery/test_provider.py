@@ -7,7 +7,6 @@ from market.delivery import (
     Account,
     AllowPower,
     BeginPath,
-    ControlCounters,
     CutPower,
     Finished,
     OwnerLimit,
@@ -19,10 +18,11 @@ from market.delivery import (
     Reading,
     Restart,
     Stage,
+    Written,
     replay,
 )
 from market.errors import Reason
-from market.machine import Append, LedgerFailed, LinkResumed, Received, Refused, Tick
+from market.machine import Append, LedgerFailed, LinkResumed, Refused, Tick
 from market.terms import (
     Alive,
     Close,
@@ -43,6 +43,9 @@ from market.terms import (
 from market.units import Role
 from tests.support.market_stages import AT_MS, Played, close, interval, provider_at, receipt, said
 from tests.support.market_terms import CLIENT, PROVIDER, agreement, digest, offer
+
+EDGE_MS = AT_MS + 60_000 - AT_MS % 60_000
+"""The first full minute after the start, for a tariff's edge."""
 
 
 def kinds(effects: list[Any]) -> list[type]:
@@ -349,23 +352,45 @@ def test_a_limit_is_kept_through_a_receipt() -> None:
 def test_a_restart_settles_what_was_receipted() -> None:
     entries: list[tuple[EntryBody, bytes]] = [(interval(0, 0, 5_000), digest("i0")), (receipt(0, 70_000), digest("r0"))]
     account = replay(offer(), entries)
-    counters = ControlCounters(sent=500, heard=7)
-    machine = ProviderDelivery(agreement(offer(), CLIENT), now_ms=0, account=account, counters=counters)
+    machine = ProviderDelivery(agreement(offer(), CLIENT), now_ms=0, account=account)
     played = Played(machine)
-    assert said(played.give(Restart(Reason.SHUTDOWN)), Stop) == [Stop(501, Reason.SHUTDOWN)]
-    assert machine.handle(Received(Ready(7, bytes(8))), 0) == ()
+    effects = played.give(Restart(Reason.SHUTDOWN))
+    assert effects[0] == CutPower(Reason.SHUTDOWN)
+    assert said(effects, Stop) == [Stop(1, Reason.SHUTDOWN)]
+    assert played.hear(Ready(7, bytes(8))) == [Refused(Ready(7, bytes(8)))]
+    assert said(played.read(8, 5_020), Interval) == []
+    played.give(PathEnded())
     assert said(played.read(9, 5_033), Interval) == [interval(1, 9, 5_033)]
     effects = played.hear(receipt(1, 70_033, 33, (9_900,)), "r1", digest("own1"))
     assert said(effects, Close)[0].agreed_wh == 33
 
 
-@pytest.mark.parametrize("closed", [False, True])
-def test_a_restart_before_or_after_the_delivery(closed: bool) -> None:
+@pytest.mark.parametrize(
+    ("at_ms", "end_at_ms"),
+    [(AT_MS + 3_600_000, EDGE_MS), (AT_MS - 1, AT_MS + 1)],
+    ids=["hours later", "clock set back"],
+)
+def test_what_flowed_before_a_restart_belongs_to_the_price_of_that_time(at_ms: int, end_at_ms: int) -> None:
+    steps = (PriceStep(AT_MS // 60_000, 300_000), PriceStep(EDGE_MS // 60_000, 900_000))
+    offered = offer(price_kind=PriceKind.TIME_OF_USE, price_steps=steps)
+    account = replay(offered, [(interval(0, 0, 5_000), digest("i0")), (receipt(0, 70_000), digest("r0"))])
+    played = Played(ProviderDelivery(agreement(offered, CLIENT), now_ms=0, account=account))
+    played.give(Restart(Reason.SHUTDOWN))
+    played.give(PathEnded())
+    [written] = said(played.give(Reading(at_ms, 5_033, 0)), Interval)
+    assert (written.end_at_ms, written.register_wh) == (end_at_ms, 5_033)
+
+
+@pytest.mark.parametrize("written", list(Written))
+def test_a_restart_before_or_after_the_delivery(written: Written) -> None:
     account = replay(offer(), [(interval(0, 0, 5_000), digest("i0")), (receipt(0, 70_000), digest("r0"))])
-    machine = ProviderDelivery(agreement(offer(), CLIENT), now_ms=0, account=account if closed else Account(offer()))
-    effects = Played(machine).give(Restart(Reason.SHUTDOWN, closed))
-    assert machine.state is (Stage.UNANSWERED if closed else Stage.FINISHED)
-    assert [type(each.message) for each in effects if isinstance(each, Append)] == ([] if closed else [Void])
+    begun = written is not Written.NOTHING
+    machine = ProviderDelivery(agreement(offer(), CLIENT), now_ms=0, account=account if begun else Account(offer()))
+    played = Played(machine)
+    effects = [*played.give(Restart(Reason.SHUTDOWN, written)), *played.give(PathEnded())]
+    assert machine.state is (Stage.UNANSWERED if written is Written.CLOSE else Stage.FINISHED)
+    assert [type(each.message) for each in effects if isinstance(each, Append)] == ([] if begun else [Void])
+    assert [each.answered for each in effects if isinstance(each, Finished)] == [written is not Written.CLOSE]
 
 
 def test_a_clients_dispute_stops_and_is_closed_at_the_undisputed_part() -> None:
