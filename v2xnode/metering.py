@@ -25,6 +25,7 @@ from v2xnode.power.events import (
     Phase,
     PlugReport,
     Reached,
+    Recover,
     Resume,
     Sensed,
     Stop,
@@ -153,8 +154,9 @@ class PowerPath:
         else:
             self._left = True
 
-    async def run(self, begin: Begin) -> None:
-        """Walk the path from lock to unlock; returns when it is at rest. On leaving, the path is open."""
+    async def run(self, begin: Begin | Recover) -> None:
+        """Walk the path from lock to unlock, or what is left of it; returns when it is at rest. On leaving, the path is
+        open."""
         try:
             await asyncio.shield(self._feed(begin))
             while not self.ended:

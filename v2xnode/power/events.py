@@ -57,6 +57,13 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Recover:
+    """The node went down in this session, or may have: whatever the devices are at, off, check for welds, unlock."""
+
+    setting: Begin
+
+
+@dataclass(frozen=True, slots=True)
 class Sensed:
     """What `Charger.sense` just returned."""
 
@@ -139,7 +146,20 @@ class Tick:
     """Nothing but time went by."""
 
 
-Event = Begin | Sensed | PeerPlug | PowerAllowed | SetPower | Limit | Pause | Resume | Stop | CommandRefused | Tick
+Event = (
+    Begin
+    | Recover
+    | Sensed
+    | PeerPlug
+    | PowerAllowed
+    | SetPower
+    | Limit
+    | Pause
+    | Resume
+    | Stop
+    | CommandRefused
+    | Tick
+)
 
 # Outputs
 

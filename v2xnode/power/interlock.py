@@ -33,6 +33,7 @@ from v2xnode.power.events import (
     PlugReport,
     PowerAllowed,
     Reached,
+    Recover,
     Resume,
     Sensed,
     SetPower,
@@ -119,6 +120,10 @@ class Interlock:
         self._see = see
         self._phase = Phase.RISING
         self._enter(RISING[event.profile][see.is_master], 0)
+
+    def _recover(self, event: Recover, now_ms: int) -> None:
+        self._see = Picture(event.setting, now_ms=now_ms)
+        self._stop(Stop("restarted"), now_ms)
 
     def _resume(self, event: Resume, _: int) -> None:
         self._see.take_pattern(event.pattern)
@@ -371,7 +376,7 @@ _LATE: dict[type, Callable[[Interlock, Any, int], None]] = dict.fromkeys(
     (Sensed, PeerPlug, PowerAllowed, SetPower, Limit, Pause, Stop, CommandRefused, Tick), Interlock._ignore
 )
 _TABLE: dict[Phase, dict[type, Callable[[Interlock, Any, int], None]]] = {
-    Phase.IDLE: {Begin: Interlock._begin, Tick: Interlock._ignore},
+    Phase.IDLE: {Begin: Interlock._begin, Recover: Interlock._recover, Tick: Interlock._ignore},
     Phase.RISING: _ON_THE_WAY | {PowerAllowed: Interlock._power_allowed},
     Phase.DELIVERING: _ON_THE_WAY,
     Phase.FALLING: _LATE | {Sensed: Interlock._sensed, Limit: Interlock._limit, Stop: Interlock._stop_falling},

@@ -260,7 +260,7 @@ class Delivering:
     async def _cut_power(self, reason: Reason) -> None:
         """Power off, then make durable that this session is stopped."""
         await self.walk.cut(reason)
-        if not self.walk.path.begun:
+        if not self.walk.has_begun:
             self.post(PathOff())
         self.events.tell("power_cut", self.request_id, code=reason.code, sentence=reason.sentence)
         try:

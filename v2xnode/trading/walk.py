@@ -22,7 +22,7 @@ from v2xnode.metering import (
     PlugTold,
     PowerPath,
 )
-from v2xnode.power.events import Begin, Milestone, Pause, PeerPlug, PlugReport, PowerAllowed, Resume, SetPower
+from v2xnode.power.events import Begin, Milestone, Pause, PeerPlug, PlugReport, PowerAllowed, Recover, Resume, SetPower
 from v2xnode.power.profiles import direction_of
 
 WRONG_PLUG = "wrong_plug"
@@ -36,7 +36,10 @@ ENDINGS = {
 
 @dataclass(slots=True)
 class Walk:
-    """One session's use of one connector. `started` is told when the interlock begins."""
+    """One session's use of one connector. `started` is told when the interlock begins.
+
+    recovers: the session began before the node went down, so that to cut its power is to look at the devices first.
+    """
 
     request_id: bytes
     path: PowerPath
@@ -44,6 +47,7 @@ class Walk:
     power_max_w: int
     events: EventLog
     entropy: Entropy
+    recovers: bool = False
     started: Callable[[], None] = lambda: None
     _reason: Reason | None = None
     _cut: bool = False
@@ -73,8 +77,16 @@ class Walk:
             await self.path.feed(Resume(fresh_pattern(self.entropy) if self.begin.pattern is not None else None))
             return
         self.started()
-        self._walking = asyncio.create_task(self.path.run(self.begin))
+        self._walk(self.begin)
+
+    def _walk(self, begin: Begin | Recover) -> None:
+        self._walking = asyncio.create_task(self.path.run(begin))
         self._walking.add_done_callback(_look_at)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the path will tell of its end."""
+        return self._walking is not None
 
     async def allow(self, power_w: int) -> None:
         """No more than this from now on."""
@@ -90,7 +102,10 @@ class Walk:
     async def cut(self, reason: Reason) -> None:
         """Power off for good."""
         self._cut = True
-        await self.path.stop(reason.code)
+        if self.recovers and self._walking is None:
+            self._walk(Recover(self.begin))
+        else:
+            await self.path.stop(reason.code)
 
     async def hear_plug(self, plug: Plug) -> None:
         """What the peer says of the plug; before the path has begun it will be said again."""

@@ -186,3 +186,16 @@ async def test_a_walk_put_away_leaves_the_path_open_and_says_so() -> None:
 
 def test_no_fresh_pattern_is_zero_or_too_long_for_the_cable() -> None:
     assert all(0 < fresh_pattern(os.urandom) < 1 << 16 for _ in range(200))
+
+
+async def test_to_cut_a_session_from_before_a_restart_is_to_look_at_the_devices_first() -> None:
+    here = way()
+    here.walk.recovers = True
+    assert not here.walk.has_begun
+    await here.walk.cut(Reason.SHUTDOWN)
+    assert here.walk.has_begun
+    await here.walk.end()
+    assert here.path.ended
+    assert not any(isinstance(each, PathFailed) for each in here.news)
+    first_off = here.news.index(PathOff())
+    assert isinstance(here.news[first_off - 1], Metered), "the register with the power off comes first"
