@@ -12,7 +12,7 @@ from ledger.transaction import Transaction
 from ledger.view import Lock, View
 from market.errors import Reason, Refusal
 from market.machine import stamped
-from market.terms import Confirm, EntryBody, Reject
+from market.terms import Confirm, EntryBody, Reject, Void
 from v2xnode.clock import Clock
 from v2xnode.envelope import Letter, Link, body_of, message_of
 from v2xnode.errors import LocalError, PeerError
@@ -73,19 +73,26 @@ class Books:
         answers: bytes,
         *,
         letters: Sequence[Letter] = (),
+        locks: Sequence[Lock] = (),
         unlock: bool = False,
         asked: bool = False,
     ) -> Link:
-        """Append an entry of ours, with the signed messages that it rests on, and put it into the outbox.
+        """Append an entry of ours, with the signed messages that it rests on and what it locks or frees, and put it into
+        the outbox.
 
         asked: it is the one answer to a question that the peer repeats until it has it, so that the outbox need not.
+        A Void takes the place of all that was said before in its session.
         """
         stamp_ms = self._clock.wall_ms()
 
         def work(transaction: Transaction) -> Link:
             _keep(transaction, request_id, letters)
+            if isinstance(message, Void):
+                _say_no_more(transaction, request_id)
             if unlock:
                 transaction.unlock(request_id)
+            for lock in locks:
+                _lock(transaction, lock)
             entry = _append(transaction, request_id, stamped(message, stamp_ms), answers)
             if not asked:
                 _remember(transaction, peer, entry)
@@ -94,12 +101,15 @@ class Books:
         return await self.run(work)
 
     async def receive(self, item: Link, letters: Sequence[Letter] = ()) -> bool:
-        """Keep a peer's entry; False when it is held already. What it answers leaves the outbox."""
+        """Keep a peer's entry; False when it is held already. What it answers leaves the outbox, and what was locked for
+        an Accept that it rejects is free."""
         request_id = item.signed.request_id or b""
 
         def work(transaction: Transaction) -> bool:
             _keep(transaction, request_id, letters)
             transaction.outbox_done(item.signed.entry.answers)
+            if isinstance(item.message, Reject):
+                transaction.unlock(request_id)
             try:
                 return transaction.receive(item.signed)
             except ValueError as problem:  # the posting rule refuses what the peer signed
@@ -117,7 +127,7 @@ class Books:
         def work(transaction: Transaction) -> tuple[Link, Verdict]:
             verdict = check(transaction)
             for lock in verdict.locks:
-                transaction.lock(lock.request_id, lock.resource, lock.quantity, lock.from_ms, lock.until_ms)
+                _lock(transaction, lock)
             return _append(transaction, request_id, stamped(verdict.answer, stamp_ms), accept), verdict
 
         return await self.run(work)
@@ -147,26 +157,20 @@ class Books:
         await self.run(lambda transaction: transaction.put(_stopped(request_id), reason.code.encode()))
 
     async def end(self, request_id: bytes, *, answered: bool) -> None:
-        """A session is over: what it has locked is free. answered: the peer has all that it needs of it."""
+        """A session is over: what it has locked is free. answered: nothing of it has to be said any more, except for our
+        own last word where the session ended with that."""
 
         def work(transaction: Transaction) -> None:
             transaction.unlock(request_id)
             transaction.drop(_stopped(request_id))
-            waiting = transaction.outbox() if answered else ()
-            for each in waiting:
-                if each.signed.request_id == request_id:
-                    transaction.outbox_done(each.signed.hash)
+            if answered:
+                _say_no_more(transaction, request_id, but=_own_last_word(transaction, request_id))
 
         await self.run(work)
 
-    async def release_all(self) -> None:
-        """Free what sessions had locked that ended with the process: none of them goes on."""
-
-        def work(transaction: Transaction) -> None:
-            for lock in transaction.locks():
-                transaction.unlock(lock.request_id)
-
-        await self.run(work)
+    async def forget_unsaid(self, request_id: bytes) -> None:
+        """The peer does not know this session: there is nobody to tell."""
+        await self.run(lambda transaction: _say_no_more(transaction, request_id))
 
     async def put(self, name: str, value: bytes) -> None:
         """Keep a small document."""
@@ -189,6 +193,22 @@ def _keep(transaction: Transaction, request_id: bytes, letters: Sequence[Letter]
 def _append(transaction: Transaction, request_id: bytes, message: EntryBody, answers: bytes) -> Link:
     kind, body = body_of(message)
     return Link(message, transaction.append(kind, body, answers=answers, request_id=request_id))
+
+
+def _lock(transaction: Transaction, lock: Lock) -> None:
+    transaction.lock(lock.request_id, lock.resource, lock.quantity, lock.from_ms, lock.until_ms)
+
+
+def _say_no_more(transaction: Transaction, request_id: bytes, *, but: bytes = b"") -> None:
+    """Nothing of a session has to be said any more, or only this entry."""
+    for each in transaction.outbox():
+        if each.signed.request_id == request_id and each.signed.hash != but:
+            transaction.outbox_done(each.signed.hash)
+
+
+def _own_last_word(transaction: Transaction, request_id: bytes) -> bytes:
+    last = transaction.entries(request_id)[-1:]
+    return last[0].hash if last and last[0].own else b""
 
 
 def _remember(transaction: Transaction, peer: bytes, entry: Link) -> None:

@@ -88,7 +88,7 @@ class Desk:
         """Get ready: tasks go into `group`, needs go out over `links`."""
         self._group, self._links = group, links
         await self._acquaintances.load()
-        await self.books.release_all()
+        pass
         await self.owner.load()
         head = await self.books.run(lambda transaction: transaction.head())
         if head is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.view import Lock
 from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
 from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal
@@ -21,6 +22,9 @@ from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import DialledLink, Links, RawItems
 from v2xnode.trading.books import Books, LedgerRefused
+
+BUYING = "buying"
+"""Name of the lock that a client holds from its Accept until the session is over."""
 
 KEY_BYTES = 32
 REQUEST_ID_BYTES = 16
@@ -108,6 +112,8 @@ class Need:
     only: str = ""
     """Agree only with the provider whose id begins so."""
     _asked: dict[bytes, Asked] = field(default_factory=dict)
+    _accepted: tuple[Asked, bytes] | None = None
+    """An Accept that is not answered yet, with the hash of the offer."""
     _withdrawn: bool = False
 
     @property
@@ -135,6 +141,7 @@ class Need:
                 raise Unreachable("No provider in reach answered the request.")
             return await self._negotiate()
         except BaseException:
+            await asyncio.shield(self._take_back())
             await self._close_others(b"")
             raise
 
@@ -301,18 +308,44 @@ class Need:
             raise TypeError("a negotiating client appends Accept and Void only")
         try:
             entry = await self.books.append(
-                asked.link.peer, asked.request_id, message, answers, letters=asked.letters, unlock=True
+                asked.link.peer,
+                asked.request_id,
+                message,
+                answers,
+                letters=asked.letters,
+                locks=[self._lock(asked)] if isinstance(message, Accept) else [],
+                unlock=isinstance(message, Void),
             )
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", asked.request_id, code=problem.code, sentence=problem.sentence)
             return self._feed(machine, LedgerFailed())
+        self._accepted = (asked, answers) if isinstance(message, Accept) else None
         recorded = self._feed(machine, InSession(asked.request_id, Recorded(message, entry.digest)))
         return [*recorded, *await self._exchange(machine, asked, entry)]
+
+    async def _take_back(self) -> None:
+        """Whoever wanted this is gone: an Accept on its way is voided in writing, and the provider told later."""
+        if self._accepted is None:
+            return
+        (asked, offer), self._accepted = self._accepted, None
+        void = Void(peer=asked.link.peer, at_ms=0, reason=Reason.WITHDRAWN)
+        try:
+            await self.books.append(asked.link.peer, asked.request_id, void, offer, unlock=True)
+        except LedgerRefused as problem:
+            self.events.tell("ledger_failed", asked.request_id, code=problem.code, sentence=problem.sentence)
+
+    def _lock(self, asked: Asked) -> Lock:
+        """What tells a node that went down meanwhile that it had accepted something."""
+        now_ms = self.clock.wall_ms()
+        return Lock(asked.request_id, BUYING, asked.request.energy_wh, now_ms, now_ms + asked.request.window_ms)
 
     async def _exchange(self, machine: ClientNegotiation, asked: Asked, item: Item) -> Sequence[ClientEffect]:
         """Send until answered or the machine's time is up; then what the answer brought."""
         effects: list[ClientEffect] = []
-        for raw in await self._ask_until_answered(machine, asked, item):
+        answer = await self._ask_until_answered(machine, asked, item)
+        if answer is not None and isinstance(item.message, Void):
+            await self.books.acknowledged([item.digest])
+        for raw in answer or ():
             said = await self._hear(asked, raw)
             if said is None:
                 continue
@@ -321,8 +354,6 @@ class Need:
             answers = said.signed.entry.answers if isinstance(said, Link) else b""
             heard = Received(said.message, said.digest, answers)
             effects += self._feed(machine, InSession(asked.request_id, heard))
-        if isinstance(item.message, Void):
-            await self.books.acknowledged([item.digest])
         return effects
 
     async def _hear(self, asked: Asked, raw: list[Any]) -> Item | None:
@@ -334,12 +365,14 @@ class Need:
                 return None
             if isinstance(said, Link):
                 await self.books.receive(said)
+                self._accepted = None
         except PeerError as problem:
             self.events.tell("message_refused", asked.request_id, code=problem.code, sentence=problem.sentence)
             return None
         return said
 
-    async def _ask_until_answered(self, machine: ClientNegotiation, asked: Asked, item: Item) -> RawItems:
+    async def _ask_until_answered(self, machine: ClientNegotiation, asked: Asked, item: Item) -> RawItems | None:
+        """The answer's items; None where the machine's time was up first."""
         while True:
             try:
                 return await asked.link.ask(asked.tag, [item])
@@ -347,7 +380,7 @@ class Need:
                 self.events.tell("ask_again", asked.request_id, sentence=str(problem))
             deadline = machine.deadline_ms()
             if deadline is None or self.clock.monotonic_ms() >= deadline:
-                return []
+                return None
             await asyncio.sleep(ASK_AGAIN_MS / 1000)
 
     async def _close_others(self, kept: bytes) -> None:

@@ -65,16 +65,23 @@ async def test_the_end_frees_locks_and_an_answered_end_the_outbox() -> None:
         assert await world.provider.books.get(f"stopped:{REQUEST_ID.hex()}") is None
         assert len(await world.provider.outbox()) == 1
         await world.provider.books.end(REQUEST_ID, answered=True)
+        assert len(await world.provider.outbox()) == 1, "our last word has to be heard"
+        await world.provider.books.forget_unsaid(REQUEST_ID)
         assert await world.provider.outbox() == []
 
 
-async def test_what_a_life_before_had_locked_is_released() -> None:
+async def test_a_void_takes_the_place_of_what_was_said_before() -> None:
     async with table() as world:
-        for number in range(3):
-            name = number.to_bytes(16, "big")
-            await world.provider.books.run(lambda transaction, name=name: transaction.lock(name, "x", 1, 0, 9))  # type: ignore[misc]
-        await world.provider.books.release_all()
-        assert await world.provider.books.run(lambda view: list(view.locks())) == []
+        said = Accept(world.provider.key, 0, "EUR")
+        lock = Lock(REQUEST_ID, "buying", 60, 0, 10)
+        offered = world.letters[1].digest
+        append = world.client.books.append
+        await append(world.provider.key, REQUEST_ID, said, offered, letters=world.letters, locks=[lock])
+        assert await world.client.books.run(lambda view: list(view.locks())) == [lock]
+        void = Void(world.provider.key, 0, Reason.WITHDRAWN)
+        entry = await append(world.provider.key, REQUEST_ID, void, offered, unlock=True)
+        assert await world.client.books.run(lambda view: list(view.locks())) == []
+        assert await world.client.outbox() == [entry.digest]
 
 
 async def test_a_decision_and_its_locks_are_one_commit() -> None:
