@@ -7,11 +7,12 @@ one of their kind or an acknowledgement. All waits are bounded; a link that is l
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from market.terms import Alive, PowerState, Status
 from transports.errors import TransportError
 from v2xnode.envelope import FrameInvalid, Item, Link, Plain, fitting
+from v2xnode.errors import Unreachable
 from v2xnode.events import EventLog
 from v2xnode.links import AcceptedLink, DialledLink, RawItems
 
@@ -24,6 +25,9 @@ MAX_LOST_IN_A_ROW = 3
 
 DRAIN_MS = 10_000
 """Real time for the last words of a session that ended: one exchange's, so that a peer that left holds up nobody."""
+
+
+L = TypeVar("L")
 
 
 class Channel(Protocol):
@@ -44,6 +48,12 @@ class _Outstanding:
     pushed_with: int | None = None
 
 
+def _there(link: L | None) -> L:
+    if link is None:
+        raise Unreachable("There is no link to this peer yet.")
+    return link
+
+
 def _supersedes(new: Item, old: Item) -> bool:
     """Whether the newer control message makes the older one pointless."""
     both_plain = isinstance(new, Plain) and isinstance(old, Plain)
@@ -51,9 +61,12 @@ def _supersedes(new: Item, old: Item) -> bool:
 
 
 class ProviderChannel:
-    """The acceptor's end: answers what is being asked, and pushes the session's state with all that is outstanding."""
+    """The acceptor's end: answers what is being asked, and pushes the session's state with all that is outstanding.
 
-    def __init__(self, link: AcceptedLink, tag: int) -> None:
+    link: None until the client of a session from before a restart is back.
+    """
+
+    def __init__(self, link: AcceptedLink | None, tag: int) -> None:
         self._link = link
         self._tag = tag
         self._outstanding: list[_Outstanding] = []
@@ -62,12 +75,14 @@ class ProviderChannel:
 
     @property
     def link(self) -> AcceptedLink:
-        return self._link
+        """Raises Unreachable while there is none."""
+        return _there(self._link)
 
     def move(self, link: AcceptedLink) -> None:
         """Go on over another link of the same peer."""
         if link is not self._link:
-            self._link.end()
+            if self._link is not None:
+                self._link.end()
             self._link = link
 
     def begin_answer(self) -> None:
@@ -94,7 +109,8 @@ class ProviderChannel:
 
     def push(self, *, confirmed: bool) -> None:
         """Push state and outstanding items to a subscribed client."""
-        self._link.push(self._tag, self.state_items(), confirmed=confirmed)
+        if self._link is not None:
+            self._link.push(self._tag, self.state_items(), confirmed=confirmed)
 
     def state_items(self) -> list[Item]:
         """The session's state as one frame. What does not fit into it has not been shown, and waits."""
@@ -119,11 +135,14 @@ def _seen(outstanding: _Outstanding, status_number: int) -> bool:
 
 
 class ClientChannel:
-    """The dialer's end: one task asks with whatever is outstanding, another listens to pushes."""
+    """The dialer's end: one task asks with whatever is outstanding, another listens to pushes.
+
+    link: None until the provider of a session from before a restart is reached.
+    """
 
     def __init__(
         self,
-        link: DialledLink,
+        link: DialledLink | None,
         tag: int,
         events: EventLog,
         hear: Callable[[RawItems], None],
@@ -144,7 +163,8 @@ class ClientChannel:
 
     @property
     def link(self) -> DialledLink:
-        return self._link
+        """Raises Unreachable while there is none."""
+        return _there(self._link)
 
     def send(self, item: Item) -> None:
         kept = [each for each in self._outstanding if not _supersedes(item, each)]
@@ -163,8 +183,14 @@ class ClientChannel:
     async def move(self, link: DialledLink) -> None:
         """Go on over another link; what is outstanding is sent there."""
         old, self._link = self._link, link
-        await old.aclose()
+        if old is not None:
+            await old.aclose()
         self._resubscribe.set()
+        self._wake.set()
+
+    def give_up(self) -> None:
+        """The peer does not know this session: nothing has to reach it."""
+        self._outstanding = []
         self._wake.set()
 
     async def drained(self) -> None:
@@ -182,7 +208,8 @@ class ClientChannel:
                 group.create_task(self._ask_on())
                 group.create_task(self._listen_on())
         finally:
-            await self._link.aclose()
+            if self._link is not None:
+                await self._link.aclose()
 
     async def _ask_on(self) -> None:
         lost_in_a_row = 0
@@ -201,8 +228,8 @@ class ClientChannel:
 
     async def _ask(self, batch: list[Item]) -> bool:
         try:
-            answer = await self._link.ask(self._tag, batch)
-        except (TransportError, FrameInvalid) as problem:
+            answer = await self.link.ask(self._tag, batch)
+        except (TransportError, FrameInvalid, Unreachable) as problem:
             self._events.tell("ask_again", sentence=str(problem))
             return False
         self._outstanding = [each for each in self._outstanding if each not in batch]
@@ -225,7 +252,9 @@ class ClientChannel:
 
     async def _listen(self) -> None:
         try:
-            async with self._link.pushes(self._tag) as pushes:
+            if self._link is None:
+                await self._resubscribe.wait()
+            async with self.link.pushes(self._tag) as pushes:
                 async for items in pushes:
                     self._hear(items)
         except (TransportError, FrameInvalid) as problem:
