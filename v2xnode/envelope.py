@@ -202,6 +202,11 @@ def is_entry(item: list[Any]) -> bool:
     return len(item) >= _ENTRY_FIELDS
 
 
+def is_accept(item: list[Any]) -> bool:
+    """Whether a raw item is an Accept."""
+    return is_entry(item) and bool(item[0] == EntryType.ACCEPT)
+
+
 def read(item: list[Any], context: Reading) -> Item:
     """One item, checked: form, bounds, signature by the link's peer. Raises FrameInvalid."""
     try:

@@ -53,6 +53,8 @@ class AcceptedLink(PeerLink):
     """A link that the peer dialled. Nothing durable counts for it before `session.established`."""
 
     pusher: Pusher | None = None
+    resumes: bytes = b""
+    """The session that this link was opened to go on with; b"" for none."""
     answers: "OrderedDict[bytes, bytes]" = field(default_factory=OrderedDict)
 
     def push(self, tag: int, items: Sequence[Item], *, confirmed: bool) -> bool:

@@ -57,7 +57,7 @@ class Node:
         self.events = events
         self._books = books
         self._transports = transports
-        self._desk = Desk(config, identity, clock, events, books, connectors)
+        self._desk = Desk(config, identity, clock, events, books, connectors, self.discover)
         self._links = Links(
             identity,
             transports,
@@ -120,7 +120,7 @@ class Node:
             "at_ms": self._clock.wall_ms(),
             "provides": [bit.name for bit in self._desk.provides],
             "battery": await self._desk.battery(),
-            "deliveries": self._desk.deliveries(),
+            "deliveries": self._desk.deliveries.as_json(),
             "bearers": {name: transport.counters() for name, transport in self._transports.items()},
         }
 

@@ -74,7 +74,7 @@ async def test_of_two_clients_that_race_for_the_same_energy_one_is_confirmed() -
         assert world.events(CAR_A, "refused")[-1].data["code"] in ("committed_elsewhere", "connector_busy")
         await world.nodes[winner].stop()
         await asyncio.gather(*racing.values(), return_exceptions=True)
-        await until("the provider's path is down again", lambda: not world.nodes[CAR_A]._desk.deliveries())
+        await until("the provider's path is down again", lambda: not world.nodes[CAR_A]._desk.deliveries.as_json())
         world.check()
 
 
@@ -95,7 +95,7 @@ async def flowing(world: Town) -> None:
     """Until the provider's meter has counted some of it."""
 
     def some() -> bool:
-        return any(each["delivered_wh"] >= 5 for each in world.nodes[CAR_A]._desk.deliveries())
+        return any(each["delivered_wh"] >= 5 for each in world.nodes[CAR_A]._desk.deliveries.as_json())
 
     await until("energy flows", some)
 
@@ -141,7 +141,7 @@ async def test_a_link_that_is_lost_is_dialled_anew_and_the_session_goes_on_there
         await world.plug()
         buying = asyncio.create_task(buy(world, CAR_B, wish(300)))
         await flowing(world)
-        [delivering] = world.nodes[CAR_B]._desk._running.values()
+        [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
         assert isinstance(delivering.channel, ClientChannel)
         lost = delivering.channel.link
         await lost.raw.aclose()
@@ -176,7 +176,7 @@ async def test_a_node_that_stops_while_it_buys_leaves_nothing_under_way() -> Non
         assert buying.done()
         assert isinstance(buying.exception(), NodeError)
         world.check(CAR_B)
-        assert not client._desk.deliveries()
+        assert not client._desk.deliveries.as_json()
 
 
 async def test_locks_of_a_life_that_was_cut_off_hold_nothing_in_the_next() -> None:

@@ -77,8 +77,8 @@ class Books:
         unlock: bool = False,
         asked: bool = False,
     ) -> Link:
-        """Append an entry of ours, with the signed messages that it rests on and what it locks or frees, and put it into
-        the outbox.
+        """Append an entry of ours, with the signed messages that it rests on and what it locks or frees, and put it
+        into the outbox.
 
         asked: it is the one answer to a question that the peer repeats until it has it, so that the outbox need not.
         A Void takes the place of all that was said before in its session.
@@ -101,8 +101,8 @@ class Books:
         return await self.run(work)
 
     async def receive(self, item: Link, letters: Sequence[Letter] = ()) -> bool:
-        """Keep a peer's entry; False when it is held already. What it answers leaves the outbox, and what was locked for
-        an Accept that it rejects is free."""
+        """Keep a peer's entry; False when it is held already. What it answers leaves the outbox, and what was locked
+        for an Accept that it rejects is free."""
         request_id = item.signed.request_id or b""
 
         def work(transaction: Transaction) -> bool:
@@ -157,8 +157,8 @@ class Books:
         await self.run(lambda transaction: transaction.put(_stopped(request_id), reason.code.encode()))
 
     async def end(self, request_id: bytes, *, answered: bool) -> None:
-        """A session is over: what it has locked is free. answered: nothing of it has to be said any more, except for our
-        own last word where the session ended with that."""
+        """A session is over: what it has locked is free. answered: nothing of it has to be said any more, except for
+        our own last word where the session ended with that."""
 
         def work(transaction: Transaction) -> None:
             transaction.unlock(request_id)
@@ -178,6 +178,12 @@ class Books:
 
     async def get(self, name: str) -> bytes | None:
         return await self.run(lambda transaction: transaction.get(name))
+
+
+def stop_reason(view: View, request_id: bytes) -> Reason | None:
+    """Why a session was stopped for good; None where it was not, or where a damaged document does not tell."""
+    code = view.get(_stopped(request_id))
+    return None if code is None else next((each for each in Reason if each.code.encode() == code), Reason.SHUTDOWN)
 
 
 def _stopped(request_id: bytes) -> str:

@@ -5,7 +5,7 @@ entries are durable before the peer hears of them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -101,6 +101,10 @@ class Delivering:
     events: EventLog
     met: Callable[[bytes, bytes], Awaitable[None]]
     redial: Callable[[], None] = lambda: None
+    helpers: tuple[Coroutine[Any, Any, None], ...] = ()
+    """What has to run beside it, until it is over and its last words are said."""
+    counts: bool = True
+    """Whether what it comes to is new, and not in the ledger since before a restart."""
     walk: Walk = field(init=False)
     finished: Finished | None = None
     is_put_away: bool = False
@@ -110,8 +114,10 @@ class Delivering:
     # what happens outside
 
     def lost(self) -> None:
-        """No link to the peer is left."""
-        self.post(LinkLost())
+        """No link to the peer is left. What is outstanding needs one, whatever the machine makes of it."""
+        if not self.is_put_away:
+            self.post(LinkLost())
+        self.redial()
 
     def post(self, event: object) -> None:
         """Something happened; a session that can't keep up loses readings, never orders or messages."""
@@ -160,10 +166,22 @@ class Delivering:
     async def _put_away(self) -> None:
         self.is_put_away = True
         await self.walk.put_away()
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """After the end: what the peer has got counts, nobody waits for an answer, all else is too late."""
         while not self._inbox.empty():
-            left = self._inbox.get_nowait()
-            if isinstance(left, Question) and not left.answer.done():
-                left.answer.set_result(())
+            match self._inbox.get_nowait():
+                case Question(answer=answer) if not answer.done():
+                    answer.set_result(())
+                case Arrived(digests):
+                    await self._acknowledged(digests)
+
+    async def _acknowledged(self, digests: Sequence[bytes]) -> None:
+        try:
+            await self.books.acknowledged(digests)
+        except LedgerRefused as problem:  # it will be said again
+            self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
 
     def _is_over(self) -> bool:
         if self.finished is None:
@@ -199,8 +217,8 @@ class Delivering:
             case Heard():
                 for raw in event.items:
                     await self._hear(raw)
-            case Arrived():
-                await self.books.acknowledged(event.digests)
+            case Arrived(digests):
+                await self._acknowledged(digests)
             case Metered() | PlugTold() | PathReached() | PathDerated() | PathFailed() | PathEnding() | PathOff():
                 meant = self.walk.means(event)
                 if meant is not None:

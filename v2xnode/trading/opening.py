@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from market.delivery import Agreement, ClientDelivery, ProviderDelivery
+from market.delivery import Agreement, ClientDelivery, ProviderDelivery, Written
 from market.negotiation import Confirmed
 from market.terms import Connector, Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
-from v2xnode.envelope import Link, Reading
+from v2xnode.envelope import Link, session_tag
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import RawItems
+from v2xnode.links import DialledLink, RawItems
 from v2xnode.metering import PowerPath
 from v2xnode.paths import Connectors, limits_of
 from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV, Begin
@@ -20,6 +20,7 @@ from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel, ProviderChannel
 from v2xnode.trading.delivering import Arrived, Delivering, Heard
 from v2xnode.trading.need import Agreement as Agreed
+from v2xnode.trading.remains import Remains
 from v2xnode.trading.selling import Selling
 from v2xnode.trading.walk import Walk, fresh_pattern
 
@@ -53,15 +54,17 @@ class Workshop:
             confirmed_at_ms=self.clock.wall_ms(),
         )
         channel = ProviderChannel(selling.link, selling.tag)
-        return self._put_together(
-            Role.PROVIDER,
-            selling.request,
-            agreement,
-            ProviderDelivery(agreement, now_ms=now_ms),
-            channel,
-            selling.context,
-            selling.link.hello.electrical,
-        )
+        machine = ProviderDelivery(agreement, now_ms=now_ms)
+        electrical = selling.link.hello.electrical
+        return self._put_together(Role.PROVIDER, selling.request, agreement, machine, channel, electrical)
+
+    def provider_again(self, left: Remains) -> tuple[Delivering, Sequence[object]]:
+        """The delivery of a sale from before a restart, and what it begins with."""
+        now_ms = self.clock.monotonic_ms()
+        agreement = left.agreement(now_ms, self.clock.wall_ms())
+        machine = ProviderDelivery(agreement, now_ms=now_ms, account=left.stands.account)
+        channel = ProviderChannel(None, session_tag(left.request_id))
+        return self._again(left, agreement, machine, channel), left.first
 
     def for_client(self, agreed: Agreed) -> tuple[Delivering, ClientChannel]:
         """The delivery of an agreement that a provider confirmed."""
@@ -74,7 +77,28 @@ class Workshop:
             confirmed_ms=now_ms,
             confirmed_at_ms=self.clock.wall_ms(),
         )
-        machine = ClientDelivery(agreement, lambda: self.identity.entropy(NONCE_BYTES), now_ms=now_ms)
+        machine = ClientDelivery(agreement, self._nonce, now_ms=now_ms)
+        channel, listen = self._client_channel(asked.link, asked.tag)
+        electrical = asked.link.hello.electrical
+        delivering = self._put_together(Role.CLIENT, asked.request, agreement, machine, channel, electrical)
+        listen(delivering)
+        return delivering, channel
+
+    def client_again(self, left: Remains) -> tuple[Delivering, ClientChannel]:
+        """The delivery of a purchase from before a restart."""
+        now_ms = self.clock.monotonic_ms()
+        agreement = left.agreement(now_ms, self.clock.wall_ms())
+        machine = ClientDelivery(agreement, self._nonce, now_ms=now_ms, account=left.stands.account)
+        channel, listen = self._client_channel(None, session_tag(left.request_id))
+        delivering = self._again(left, agreement, machine, channel)
+        listen(delivering)
+        return delivering, channel
+
+    def _nonce(self) -> bytes:
+        return self.identity.entropy(NONCE_BYTES)
+
+    def _client_channel(self, link: DialledLink | None, tag: int) -> tuple[ClientChannel, Callable[[Delivering], None]]:
+        """A channel, and how to name the delivery that it tells of what it hears."""
         made: list[Delivering] = []
 
         def hear(items: RawItems) -> None:
@@ -87,18 +111,22 @@ class Workshop:
         def lost() -> None:
             made[0].lost()
 
-        channel = ClientChannel(asked.link, asked.tag, self.events, hear, arrived, lost)
-        delivering = self._put_together(
-            Role.CLIENT,
-            asked.request,
-            agreement,
-            machine,
-            channel,
-            lambda: channel.link.context(self.identity.public, asked.request_id),
-            asked.link.hello.electrical,
-        )
-        made.append(delivering)
-        return delivering, channel
+        return ClientChannel(link, tag, self.events, hear, arrived, lost), made.append
+
+    def _again(
+        self,
+        left: Remains,
+        agreement: Agreement,
+        machine: ProviderDelivery | ClientDelivery,
+        channel: ProviderChannel | ClientChannel,
+    ) -> Delivering:
+        """As for a new one, with what is left to say. Who the peer's devices are does not matter on the way down."""
+        delivering = self._put_together(left.role, left.request, agreement, machine, channel, self.electrical)
+        delivering.walk.recovers = True
+        delivering.counts = left.stands.written is Written.NOTHING
+        for item in left.to_say:
+            channel.send(item)
+        return delivering
 
     def _put_together(
         self,
@@ -107,7 +135,6 @@ class Workshop:
         agreement: Agreement,
         machine: ProviderDelivery | ClientDelivery,
         channel: ProviderChannel | ClientChannel,
-        context: Callable[[], Reading],
         peer_electrical: Electrical,
     ) -> Delivering:
         profile = agreement.offer.profile
@@ -123,7 +150,7 @@ class Workshop:
             began_at_ms=self.clock.wall_ms(),
             machine=machine,
             channel=channel,
-            context=context,
+            context=lambda: channel.link.context(self.identity.public, request.request_id),
             books=self.books,
             clock=self.clock,
             events=self.events,

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.entry import EntryType
 from ledger.view import View
 from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Repeat, Sign, Tell, Tick
@@ -24,7 +23,7 @@ from market.negotiation import (
 )
 from market.terms import MAX_COUNTERS, Accept, Confirm, Counter, Decline, Offer, Request, Void
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Reading, is_entry, read, session_tag, sign_letter
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Reading, is_accept, read, session_tag, sign_letter
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
@@ -136,7 +135,7 @@ class Selling:
         delivery's. One item that breaks the rules takes nothing from what was answered before it."""
         rest: RawItems = []
         for raw in items:
-            if self.delivering is not None and not _is_accept(raw):
+            if self.delivering is not None and not is_accept(raw):
                 rest.append(raw)
                 continue
             try:
@@ -245,7 +244,3 @@ class Selling:
         )
         if any(isinstance(item.message, Confirm) for item in self._reply):
             await self.books.end(self.request.request_id, answered=False)
-
-
-def _is_accept(raw: list[Any]) -> bool:
-    return is_entry(raw) and bool(raw[0] == EntryType.ACCEPT)

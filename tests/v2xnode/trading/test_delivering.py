@@ -18,7 +18,7 @@ CAR_A, CAR_B = "car_a", "car_b"
 
 async def flowing(world: Town) -> Delivering:
     """The provider's delivery, once its meter has counted some of it."""
-    running = world.nodes[CAR_A]._desk._running
+    running = world.nodes[CAR_A]._desk.deliveries.running
     await until("energy flows", lambda: any(each.walk.delivered_wh >= 5 for each in running.values()))
     [delivering] = running.values()
     return delivering
@@ -74,7 +74,7 @@ async def test_an_inbox_that_is_full_of_readings_and_questions_still_takes_order
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
-        [delivering] = world.nodes[CAR_A]._desk._running.values()
+        [delivering] = world.nodes[CAR_A]._desk.deliveries.running.values()
         reading = Metered(Reading(at_ms=1, import_wh=0, export_wh=0, power_w=0, class_ppm=0))
         for _ in range(2 * MAX_INBOX):
             delivering.post(reading)
@@ -88,7 +88,7 @@ async def test_a_peer_that_talks_without_pause_does_not_hold_up_what_is_due() ->
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
-        [delivering] = world.nodes[CAR_A]._desk._running.values()
+        [delivering] = world.nodes[CAR_A]._desk.deliveries.running.values()
         delivering._linger_until_ms = 0  # anything that is due
         delivering.post(Alive(0, 0))
         assert type(await delivering._next()).__name__ == "Tick"
@@ -103,4 +103,4 @@ async def test_controls_out_of_step_are_told_and_change_nothing() -> None:
         await deal.ask(await deal.accept())
         await deal.ask(Plain(Pause(1, paused=True)))
         assert (await world.heard(CAR_A, "message_refused")).data["message"] == "Pause"
-        assert len(world.nodes[CAR_A]._desk._running) == 1
+        assert len(world.nodes[CAR_A]._desk.deliveries.running) == 1

@@ -12,8 +12,8 @@ from tests.support.node_pair import propose, stranger, town, wish
 from transports.errors import LinkLost
 from transports.secure import Dialer
 from v2xnode.envelope import NO_SESSION, FrameInvalid, Plain, pack, sign_letter, unpack
-from v2xnode.trading.desk import MAX_REQUESTS_OF_PEER
-from v2xnode.trading.selling import MAX_ENTRIES
+from v2xnode.trading.selling import MAX_ENTRIES, Selling
+from v2xnode.trading.shop import MAX_REQUESTS_OF_PEER
 
 CAR_A = "car_a"
 SILENCE_MS = 300
@@ -66,7 +66,9 @@ async def test_a_request_repeated_on_a_link_that_may_be_a_replay_moves_no_sessio
             await anext(pushes)
             _, said = await who.dial(CAR_A, deal.letter, tag=deal.tag, key=world.key(CAR_A))
             assert said == []
-            link = world.nodes[CAR_A]._desk._selling[deal.id].link
+            sale = world.nodes[CAR_A]._desk.shop._sales[deal.id]
+            assert isinstance(sale, Selling)
+            link = sale.link
             assert link.session.local_id == deal.link.session.remote_id
             assert link.pusher is not None
 
@@ -187,7 +189,7 @@ async def test_a_peer_can_fill_neither_our_disk_nor_our_outbox_with_accepts() ->
 async def test_requests_of_one_peer_are_bounded_and_the_oldest_gives_way() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         deals = [await propose(world, who, CAR_A, wish(10)) for _ in range(MAX_REQUESTS_OF_PEER + 1)]
-        assert len(world.nodes[CAR_A]._desk._selling) == MAX_REQUESTS_OF_PEER
+        assert len(world.nodes[CAR_A]._desk.shop._sales) == MAX_REQUESTS_OF_PEER
         oldest, newest = deals[0], deals[-1]
         assert [type(item.message) for item in await oldest.ask(await oldest.accept())] == [Decline]
         assert Confirm in [type(item.message) for item in await newest.ask(await newest.accept())]
@@ -199,7 +201,7 @@ async def test_a_promise_is_not_pushed_out_by_more_requests() -> None:
         await deal.ask(await deal.accept())
         for _ in range(MAX_REQUESTS_OF_PEER + 1):
             await propose(world, who, CAR_A, wish(10))
-        assert deal.id in world.nodes[CAR_A]._desk._selling
+        assert deal.id in world.nodes[CAR_A]._desk.shop._sales
 
 
 async def test_stopping_everything_takes_offers_back() -> None:
