@@ -48,7 +48,7 @@ class Trading:
     async def flowing(self) -> AsyncIterator[None]:
         """Plug in, ask, and go on while energy flows."""
         await self.stage.plug(self.cable, *self.terminals)
-        asked = asyncio.create_task(self._ask())
+        asked = asyncio.create_task(self.ask())
         try:
             while await self._delivered_wh() < self.act.flowing_wh:
                 assert not asked.done(), f"{self.client} asked and received nothing: {asked.result()!r}"
@@ -59,20 +59,21 @@ class Trading:
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
 
-    async def _ask(self) -> Any:
+    async def ask(self, energy_wh: int = 200) -> Any:
+        """The client's purchase, to its end; or what ended it, which may be the end of its node."""
         try:
             return await self.stage.command(
                 self.client,
                 "request",
                 service=self.act.service,
-                energy_wh=200,
+                energy_wh=energy_wh,
                 energy_min_wh=1,
                 power_max_w=self.act.power_max_w,
                 price_max_micro_per_kwh=600_000,
                 window_ms=600_000,
                 address=self.stage.address(self.provider),
             )
-        except (Unreachable, RemoteRefusal) as ended:  # by the end of its node, or of the delivery
+        except (Unreachable, RemoteRefusal) as ended:
             return ended
 
     async def _delivered_wh(self) -> int:
@@ -106,18 +107,22 @@ class Trading:
         books verify."""
         permitted = self.terminals if self.act.client_holds_permit else self.terminals[:1]
         for terminal in permitted:
-            await until(f"{terminal} opens", lambda: not self.stage.log("contactor", terminal)[-1]["closed"] or None)  # noqa: B023  # waited for here
+            await until(f"{terminal} opens", lambda: self._is_open(terminal) or None)  # noqa: B023  # waited for here
         for terminal in self.terminals:
             assert not self.stage.log("violation", terminal)
             assert self.stage.power_w(terminal) == 0
         for place in (self.provider, self.client):
             assert self.stage.verified(place).fault is None, place
 
+    def _is_open(self, terminal: str) -> bool:
+        switched = self.stage.log("contactor", terminal)
+        return not switched or not switched[-1]["closed"]
+
 
 @asynccontextmanager
-async def car_park(directory: Path, act: Act, copies: Sequence[str]) -> AsyncIterator[list[Trading]]:
+async def car_park(directory: Path, act: Act, copies: Sequence[str], speed: int = 1) -> AsyncIterator[list[Trading]]:
     """The act's two nodes in as many copies as are named."""
     parts = [cast(place, copy) for copy in copies for place in (act.provider, act.client)]
     owner = {"exposure_wh": {act.service: act.exposure_wh}}
-    async with scene(directory, parts, place=world(*copies), owner=owner) as stage:
+    async with scene(directory, parts, place=world(*copies), speed=speed, owner=owner) as stage:
         yield [Trading(stage, act, copy) for copy in copies]
