@@ -2,16 +2,18 @@
 
 A frame is the array `[session tag, item, ...]`. An item is `[type, map]` (sealed only), `[type, map, signature]`
 (signed message) or an entry in the ledger's wire form. What the receiver knows anyway (its own key, the request
-id, the chain that it holds) is left out and put back before anything is checked.
+id, the chain that it holds, what it said last) is left out and put back before anything is checked; whatever is sent
+again is spelled out, so that a receiver that knew less than was thought loses one frame and no more.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger import cbor
 from ledger.entry import EntryType, PrevLookup, SignedEntry, Wire, from_wire, to_wire
-from ledger.errors import LedgerError
+from ledger.errors import BadSignature, LedgerError
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
 from market.errors import TermsInvalid
@@ -38,12 +40,17 @@ MAX_FRAME_BYTES = 4000
 MAX_ITEMS = 8
 """Messages in one frame; a resumption repeats a few entries."""
 NO_SESSION = 0
+MAX_SAID = 4
+"""Our newest words of a session, one of which an entry answers that does not say which: as many as can be under way."""
+
+Place = tuple[bytes, int]
+"""Epoch and seq of an entry in its chain."""
 
 _FRAME_HEAD = 4
 """The array's head and the tag, at their longest."""
 _MESSAGE_FIELDS = 2
 _ENTRY_FIELDS = 6
-_BODY = 4
+_ANSWERS, _BODY = 3, 4
 
 
 class FrameInvalid(PeerError):
@@ -81,6 +88,8 @@ class Link:
 
     message: EntryBody
     signed: SignedEntry
+    brief: bool = False
+    """Sent for the first time, to a receiver that can tell what it answers."""
 
     @property
     def digest(self) -> bytes:
@@ -90,15 +99,42 @@ class Link:
 Item = Plain | Letter | Link
 
 
+def in_full(item: Item) -> Item:
+    """The item as it is sent again."""
+    return replace(item, brief=False) if isinstance(item, Link) else item
+
+
+@dataclass(slots=True)
+class Talk:
+    """What the two ends of a session have signed last. said: ours, newest first; heard: the peer's newest."""
+
+    said: "deque[bytes]" = field(default_factory=lambda: deque(maxlen=MAX_SAID))
+    heard: bytes = b""
+
+    def say(self, item: Item) -> Item:
+        """The item as it is sent for the first time."""
+        if item.digest:
+            self.said.appendleft(item.digest)
+        if isinstance(item, Link) and item.signed.entry.answers == self.heard:
+            return replace(item, brief=True)
+        return item
+
+    def hear(self, item: Item) -> None:
+        """The peer has signed this."""
+        self.heard = item.digest or self.heard
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a receiver puts back: its own key, who sent it, the sender's epoch, the request id of the session."""
+    """What a receiver puts back: its own key, who sent it, the sender's epoch, the request id of the session, what it
+    has said itself in that (newest first)."""
 
     me: bytes
     peer: bytes
     epoch: bytes
     request_id: bytes | None
     prev_lookup: PrevLookup
+    said: Sequence[bytes] = ()
 
     def value(self, field: str) -> bytes:
         """The value of a field that the wire left out."""
@@ -132,9 +168,9 @@ def message_of(entry: SignedEntry) -> EntryBody:
     return message  # type: ignore[no-any-return]
 
 
-def pack(tag: int, items: Iterable[Item], *, with_prev: bool = True) -> bytes:
-    """The bytes of a frame."""
-    return cbor.encode([tag, *(_pack(item, with_prev) for item in items)], max_bytes=MAX_FRAME_BYTES)
+def pack(tag: int, items: Iterable[Item], held: Place | None = None) -> bytes:
+    """The bytes of a frame. held: the newest entry of our chain that the receiver holds, as far as we know."""
+    return cbor.encode([tag, *(_pack(item, held) for item in items)], max_bytes=MAX_FRAME_BYTES)
 
 
 def fitting(items: Sequence[Item]) -> list[Item]:
@@ -142,14 +178,14 @@ def fitting(items: Sequence[Item]) -> list[Item]:
     taken: list[Item] = []
     size = _FRAME_HEAD
     for item in items[:MAX_ITEMS]:
-        size += len(cbor.encode(_pack(item, True)))
+        size += len(cbor.encode(_pack(in_full(item), None)))
         if taken and size > MAX_FRAME_BYTES:
             break
         taken.append(item)
     return taken
 
 
-def _pack(item: Item, with_prev: bool) -> list[Any]:
+def _pack(item: Item, held: Place | None) -> list[Any]:
     kind = type_of(item.message)
     trimmed = _trim(kind, item.message)
     match item:
@@ -158,7 +194,9 @@ def _pack(item: Item, with_prev: bool) -> list[Any]:
         case Letter():
             return [int(kind), trimmed, item.signed.signature]
         case Link():
-            wire: Wire = to_wire(item.signed, with_prev=with_prev)
+            entry = item.signed.entry
+            follows = item.brief and held == (entry.epoch, entry.seq - 1)
+            wire: Wire = to_wire(item.signed, with_prev=not follows, with_answers=not item.brief)
             wire[_BODY] = cbor.encode(trimmed)
             return wire
 
@@ -242,15 +280,26 @@ def _read_entry(item: list[Any], context: Reading) -> Link:
     except (ValueError, KeyError):
         raise FrameInvalid("This type of entry does not travel in a session.") from None
     body = cbor.encode(_restore(kind, cbor.decode(item[_BODY]), context))
-    wire = [*item[:_BODY], body, *item[_BODY + 1 :]]
-    signed = from_wire(
-        wire,
-        node=context.peer,
-        epoch=context.epoch,
-        request_id=context.request_id,
-        prev_lookup=context.prev_lookup,
-    )
+    signed = _rebuild([*item[:_BODY], body, *item[_BODY + 1 :]], context)
     return Link(message_of(signed), signed)
+
+
+def _rebuild(wire: list[Any], context: Reading) -> SignedEntry:
+    """The whole entry. What it answers may be older than our newest word, where the two crossed."""
+    candidates = list(context.said) if wire[_ANSWERS] is True else []
+    while True:
+        try:
+            return from_wire(
+                wire,
+                node=context.peer,
+                epoch=context.epoch,
+                request_id=context.request_id,
+                prev_lookup=context.prev_lookup,
+                expected_answers=candidates.pop(0) if candidates else b"",
+            )
+        except BadSignature:
+            if not candidates:
+                raise
 
 
 def _restore(kind: MessageType, raw: Any, context: Reading) -> dict[int, Any]:

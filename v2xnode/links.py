@@ -12,12 +12,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.entry import SignedEntry
 from market.terms import PROTOCOL_VERSION, Hello, Subscribe
 from transports.errors import LinkExhausted, LinkLost, LocalTransportError, TransportError
 from transports.interface import Link, Pusher, Transport
 from transports.secure import Accepted, Acceptor, Dialer, Opened, Received, Send, Session, Visibility
 from v2xnode.clock import Clock
-from v2xnode.envelope import NO_SESSION, FrameInvalid, Item, Plain, Reading, pack, read, unpack
+from v2xnode.envelope import NO_SESSION, FrameInvalid, Item, Place, Plain, Reading, pack, read, unpack
+from v2xnode.envelope import Link as EntryItem
 from v2xnode.errors import NodeError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
@@ -28,24 +30,68 @@ ANSWERS_KEPT = 8
 """Newest answers of a link, given again when the bearer repeats a question whose answer got lost."""
 
 RawItems = list[list[Any]]
-MakeHello = Callable[[bytes | None], Awaitable[Hello]]
+SENT_KEPT = 16
+"""Newest entries of ours that went over a link and may still be answered there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Our Hello, and the hash of the peer's entry that it says we hold (b"" for none)."""
+
+    hello: Hello
+    held_hash: bytes = b""
+
+    @property
+    def held(self) -> tuple[Place, bytes] | None:
+        """Place and hash of that entry."""
+        return next((((head.epoch, head.seq), self.held_hash) for head in self.hello.holds), None)
+
+
+MakeGreeting = Callable[[bytes | None], Awaitable[Greeting]]
 
 
 @dataclass(slots=True)
 class PeerLink:
-    """What both ends of a greeted link have: who it is, and the seal."""
+    """What both ends of a greeted link have: who it is, the seal, and what each end holds of the other's chain.
+
+    ours: the newest entry of our chain that the peer holds. theirs: the newest of the peer's that we hold. Kept in
+    memory for the link's life: so far as they are known here, entries need not spell out the hash before.
+    """
 
     bearer: str
     session: Session
     hello: Hello
+    ours: Place | None = None
+    theirs: tuple[Place, bytes] | None = None
+    _sent: dict[bytes, Place] = field(default_factory=dict)
 
     @property
     def peer(self) -> bytes:
         return self.session.peer
 
-    def context(self, me: bytes, request_id: bytes | None) -> Reading:
-        """How to read this peer's items for one session."""
-        return Reading(me, self.peer, self.hello.epoch, request_id, lambda node, epoch, seq: None)
+    def context(self, me: bytes, request_id: bytes | None, said: Sequence[bytes] = ()) -> Reading:
+        """How to read this peer's items for one session. said: our newest words in it, see `Talk`."""
+        return Reading(me, self.peer, self.hello.epoch, request_id, self._prev, said)
+
+    def _prev(self, _: bytes, epoch: bytes, seq: int) -> bytes | None:
+        return self.theirs[1] if self.theirs is not None and self.theirs[0] == (epoch, seq) else None
+
+    def pack(self, tag: int, items: Sequence[Item]) -> bytes:
+        """A frame for this peer, sealed. Raises LinkExhausted."""
+        for entry in (item.signed for item in items if isinstance(item, EntryItem)):
+            self._sent[entry.hash] = (entry.entry.epoch, entry.entry.seq)
+        while len(self._sent) > SENT_KEPT:
+            del self._sent[next(iter(self._sent))]
+        return self.session.seal(pack(tag, items, self.ours))
+
+    def received(self, signed: SignedEntry) -> None:
+        """We hold this entry of the peer's now; and the peer holds what it answers."""
+        place = (signed.entry.epoch, signed.entry.seq)
+        if self.theirs is None or self.theirs[0][0] != place[0] or self.theirs[0][1] < place[1]:
+            self.theirs = (place, signed.hash)
+        answered = self._sent.get(signed.entry.answers)
+        if answered is not None and (self.ours is None or self.ours[0] != answered[0] or self.ours[1] < answered[1]):
+            self.ours = answered
 
 
 @dataclass(slots=True)
@@ -62,7 +108,7 @@ class AcceptedLink(PeerLink):
         if self.pusher is None or self.pusher.closed:
             return False
         try:
-            self.pusher.push(self.session.seal(pack(tag, items)), confirmed=confirmed)
+            self.pusher.push(self.pack(tag, items), confirmed=confirmed)
         except LinkExhausted:
             self.end()  # the dialer notices the silence and dials again, for fresh keys
             return False
@@ -93,7 +139,7 @@ class Traffic:
         return answer
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DialledLink(PeerLink):
     """A link that we dialled: the raw link beneath, and where it leads."""
 
@@ -103,7 +149,7 @@ class DialledLink(PeerLink):
     async def ask(self, tag: int, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
         """Send one frame and return the items of its answer. Raises LinkLost, and FrameInvalid for an answer that can't
         be read or that says that our frame could not."""
-        answer = await self.traffic.request(self.raw, self.session.seal(pack(tag, items)), timeout_ms)
+        answer = await self.traffic.request(self.raw, self.pack(tag, items), timeout_ms)
         answered, said = unpack(self.session.open(answer))
         if answered != tag:
             raise FrameInvalid("The peer refused our frame.")
@@ -112,7 +158,7 @@ class DialledLink(PeerLink):
     @asynccontextmanager
     async def pushes(self, tag: int) -> AsyncIterator[AsyncIterator[RawItems]]:
         """Subscribe to a session's states; yields the items of each push that opens. Raises LinkLost."""
-        frame = self.session.seal(pack(tag, [Plain(Subscribe())]))
+        frame = self.pack(tag, [Plain(Subscribe())])
         async with self.raw.subscribe(frame, timeout_ms=REQUEST_TIMEOUT_MS) as frames:
             yield self._opened(frames)
 
@@ -139,6 +185,16 @@ def read_hello(items: RawItems, session: Session, me: bytes) -> tuple[Hello, Raw
     return item.message, items[1:]
 
 
+def held_in(hello: Hello) -> Place | None:
+    """The newest entry of our chain that the greeter holds, as it says."""
+    return next(((head.epoch, head.seq) for head in hello.holds), None)
+
+
+def _opened(greeting: Greeting, said: tuple[int, Sequence[Item]]) -> bytes:
+    tag, items = said
+    return pack(tag, [Plain(greeting.hello), *items])
+
+
 class Links:
     """All links of a node, both directions, over its bearers. `serving` opens the bearers."""
 
@@ -149,7 +205,7 @@ class Links:
         clock: Clock,
         events: EventLog,
         *,
-        make_hello: MakeHello,
+        greet: MakeGreeting,
         serve: Serve,
         known: Callable[[bytes], bool],
         visibility: Visibility,
@@ -158,7 +214,7 @@ class Links:
         self._transports = transports
         self._clock = clock
         self._events = events
-        self._make_hello = make_hello
+        self._greet = greet
         self._serve = serve
         self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
         self._accepted: dict[int, AcceptedLink] = {}
@@ -194,10 +250,11 @@ class Links:
             raise Unreachable(f"{address} can't be reached over {bearer}: {problem}") from None
         try:
             traffic = Traffic()
-            opened = await self._shake(raw, traffic, remote, opening)
+            opened, greeting = await self._shake(raw, traffic, remote, opening)
             items = unpack(opened.payload)[1]
             hello, rest = read_hello(items, opened.session, self._identity.public)
-            return DialledLink(bearer, opened.session, hello, raw, traffic), rest
+            link = DialledLink(bearer, opened.session, hello, held_in(hello), greeting.held, raw=raw, traffic=traffic)
+            return link, rest
         except LinkLost as problem:
             await raw.aclose()
             raise Unreachable(f"{address} does not answer over {bearer}: {problem}") from None
@@ -214,21 +271,19 @@ class Links:
         traffic: Traffic,
         remote: bytes | None,
         opening: Callable[[bytes], tuple[int, Sequence[Item]]],
-    ) -> Opened:
+    ) -> tuple[Opened, Greeting]:
         dialer = Dialer(self._identity.seed, remote=remote, entropy=self._identity.entropy)
         if remote is not None:
-            frame = dialer.first(await self._greeting(remote, opening))
+            greeting = await self._greet(remote)
+            frame = dialer.first(_opened(greeting, opening(remote)))
         else:
             named = dialer.receive(await traffic.request(raw, dialer.first(), REQUEST_TIMEOUT_MS))
-            frame = dialer.introduce(await self._greeting(named.peer, opening))
+            greeting = await self._greet(named.peer)
+            frame = dialer.introduce(_opened(greeting, opening(named.peer)))
         answer = dialer.receive(await traffic.request(raw, frame, REQUEST_TIMEOUT_MS))
         if not isinstance(answer, Opened):
             raise PeerError("The handshake did not end.")
-        return answer
-
-    async def _greeting(self, peer: bytes, opening: Callable[[bytes], tuple[int, Sequence[Item]]]) -> bytes:
-        tag, items = opening(peer)
-        return pack(tag, [Plain(await self._make_hello(peer)), *items])
+        return answer, greeting
 
     # accepting
 
@@ -252,7 +307,7 @@ class Links:
         try:
             tag, items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
-            link = AcceptedLink(bearer, opened.session, hello)
+            link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello))
             answer = await self._serve(link, tag, rest)
         except PeerError as problem:
             self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)
@@ -260,7 +315,9 @@ class Links:
             return None
         self._forget_lost()
         self._accepted[opened.session.local_id] = link
-        return opened.reply(pack(tag, [Plain(await self._make_hello(opened.peer)), *answer]))
+        greeting = await self._greet(opened.peer)
+        link.theirs = greeting.held
+        return opened.reply(pack(tag, [Plain(greeting.hello), *answer]))
 
     async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
         link = self._accepted.get(received.session.local_id)
@@ -271,7 +328,7 @@ class Links:
             if pusher is not None:
                 link.end()
                 link.pusher = pusher
-            answer = received.session.seal(pack(tag, await self._serve(link, tag, items)))
+            answer = link.pack(tag, await self._serve(link, tag, items))
         except PeerError as problem:
             self._events.tell("frame_refused", peer=short(link.peer), code=problem.code, sentence=problem.sentence)
             return received.session.seal(pack(NO_SESSION, []))

@@ -63,7 +63,7 @@ class Node:
             transports,
             clock,
             events,
-            make_hello=self._desk.hello,
+            greet=self._desk.greet,
             serve=self._desk.serve,
             known=self._desk.is_known,
             visibility=Visibility(config.node.visibility.value),

@@ -92,12 +92,19 @@ class ClientDelivery(Delivery):
 
     def _say_ready(self) -> Effects:
         self._nonce = self._draw_nonce()
-        self._enter(Stage.STARTING)
-        self._wake(Timer.START, self._now + FRESH_START_MS)
+        self._await_start()
         return (self._tell(Ready, nonce=self._nonce),)
 
-    def _plugged(self, _: Plugged) -> Effects:
-        return self._say_ready()
+    def _await_start(self) -> None:
+        self._enter(Stage.STARTING)
+        self._wake(Timer.START, self._now + FRESH_START_MS)
+
+    def _plugged(self, event: Plugged) -> Effects:
+        if event.said is None:
+            return self._say_ready()
+        self._sent, self._nonce = event.said.seq, event.said.nonce
+        self._await_start()
+        return ()
 
     def _confirmed(self, event: Received[Confirm]) -> Effects:
         self._peer_digest = event.digest

@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from market.errors import Reason
 from market.machine import Append, Refused, Repeat, Tell
-from market.terms import Plug, PlugStep, Status
+from market.terms import Plug, PlugStep, Ready, Status
 
 # Events of both sides
 
@@ -91,7 +91,9 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
-    """The cable is in: say Ready."""
+    """The cable is in: say Ready, unless this one went with the Accept already."""
+
+    said: Ready | None = None
 
 
 # Effects of both sides

@@ -31,10 +31,10 @@ from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.world import WorldSpec
 from v2xnode.devices.plant_client import PlantSocket, connect_plant
 from v2xnode.devices.plant_server import serve_plant
-from v2xnode.envelope import Item, Letter, Link, read, session_tag, sign_letter
+from v2xnode.envelope import Item, Letter, Link, Talk, read, session_tag, sign_letter
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity, create_identity, load_identity
-from v2xnode.links import AcceptedLink, DialledLink, Links, RawItems
+from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
 from v2xnode.node import DATABASE_FILE, Node, open_node
 from v2xnode.settling import Trade, posting_rule, trade, trades
 from v2xnode.toml import to_toml
@@ -240,8 +240,8 @@ async def stranger(
         assert head is not None
         epoch = head.entry.epoch
 
-        async def make_hello(peer: bytes | None) -> Hello:
-            return Hello(electrical=_ELECTRICAL.record(), epoch=epoch, holds=_NOTHING)
+        async def greet(peer: bytes | None) -> Greeting:
+            return Greeting(Hello(electrical=_ELECTRICAL.record(), epoch=epoch, holds=_NOTHING))
 
         async def serve(link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
             return ()
@@ -251,7 +251,7 @@ async def stranger(
             {"memory": transport},
             built.clock,
             EventLog(built.clock),
-            make_hello=make_hello,
+            greet=greet,
             serve=serve,
             known=lambda peer: False,
             visibility=visibility,
@@ -273,6 +273,7 @@ class Deal:
     letter: Letter
     request: Request
     answer: Item
+    talk: Talk
 
     @property
     def id(self) -> bytes:
@@ -284,10 +285,12 @@ class Deal:
 
     def read(self, raw: list[Any]) -> Item:
         """An item of the provider's answer."""
-        return read(raw, self.link.context(self.who.identity.public, self.id))
+        return read(raw, self.link.context(self.who.identity.public, self.id, self.talk.said))
 
     async def ask(self, *items: Item) -> list[Item]:
         """One exchange in this session; the provider's entries are kept in the stranger's ledger."""
+        for said in items:
+            self.talk.say(said)
         answer = [self.read(raw) for raw in await self.link.ask(self.tag, items)]
         for item in answer:
             if isinstance(item, Link):
@@ -312,4 +315,4 @@ async def propose(built: Town, who: Stranger, place: str, wanted: Wish, *, by_ke
     tag = session_tag(request.request_id)
     link, items = await who.dial(place, letter, tag=tag, key=built.key(place) if by_key else None)
     context = link.context(who.identity.public, request.request_id)
-    return Deal(who, link, letter, request, read(items[0], context))
+    return Deal(who, link, letter, request, read(items[0], context), Talk())

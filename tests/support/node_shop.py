@@ -25,10 +25,10 @@ from v2xnode.devices.errors import DeviceUnreachable
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.simulated import LocalPlant, simulated_devices
 from v2xnode.discovery import Heard
-from v2xnode.envelope import Item, Letter, Link, pack, read, session_tag, sign_letter, unpack
+from v2xnode.envelope import Item, Letter, Link, is_entry, pack, read, session_tag, sign_letter, unpack
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import AcceptedLink, Links, RawItems
+from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
 from v2xnode.paths import Connector, Connectors
 from v2xnode.settling import posting_rule
 from v2xnode.toml import to_toml
@@ -130,6 +130,9 @@ class Shop:
         assert head is not None
         return Hello(electrical=self.electrical, epoch=head.entry.epoch)
 
+    async def greet(self, peer: bytes | None = None) -> Greeting:
+        return Greeting(await self.hello(peer))
+
     def sell(self, link: AcceptedLink, letter: Letter) -> Selling:
         """This side's answer to a request, by its owner's policy."""
         asked = letter.message
@@ -153,10 +156,11 @@ class Shop:
         )
 
     async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
-        """Requests are answered, and what follows them."""
+        """Requests are answered, and what follows them; a Ready is not, since no delivery runs here."""
         await self.door(items)
         if items[0][0] != MessageType.REQUEST:
-            return await self.selling[tag].serve(link, items)
+            rest = [each for each in items if is_entry(each) or each[0] != MessageType.READY]
+            return await self.selling[tag].serve(link, rest)
         said = read(items[0], link.context(self.key, None))
         assert isinstance(said, Letter)
         self.selling[tag] = self.sell(link, said)
@@ -170,7 +174,7 @@ class Shop:
             {"memory": network.transport(place)},
             self.watch.clock,
             self.events,
-            make_hello=self.hello,
+            greet=self.greet,
             serve=self.serve,
             known=lambda peer: True,
             visibility=Visibility.OPEN,

@@ -18,7 +18,7 @@ from v2xnode.envelope import FrameInvalid, Item, Plain, Reading, pack, read
 from v2xnode.errors import LocalError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Links, RawItems
+from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Greeting, Links, RawItems
 
 CLOCK = real_clock()
 ELECTRICAL = ElectricalSection(profiles=["DC_CONVERTER"]).record()
@@ -40,8 +40,8 @@ class Door:
     links: Links = field(init=False)
     accepted: list[AcceptedLink] = field(default_factory=list)
 
-    async def make_hello(self, peer: bytes | None) -> Hello:
-        return Hello(versions=self.versions, electrical=ELECTRICAL, epoch=self.identity.public[:8])
+    async def greet(self, peer: bytes | None) -> Greeting:
+        return Greeting(Hello(versions=self.versions, electrical=ELECTRICAL, epoch=self.identity.public[:8]))
 
     async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
         context = Reading(self.identity.public, link.peer, link.hello.epoch, bytes(16), lambda *_: None)
@@ -61,7 +61,7 @@ def door(
         transports,
         CLOCK,
         made.events,
-        make_hello=made.make_hello,
+        greet=made.greet,
         serve=made.serve,
         known=lambda key: key in known,
         visibility=visibility,

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from ledger.entry import SignedEntry
 from ledger.errors import Full, LedgerError, Malformed, RemoteLedgerError
 from ledger.transaction import Transaction
-from ledger.view import Lock, View
+from ledger.view import Lock, StoredEntry, View
 from market.errors import Reason, Refusal
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject, Void
@@ -171,6 +171,15 @@ class Books:
     async def forget_unsaid(self, request_id: bytes) -> None:
         """The peer does not know this session: there is nobody to tell."""
         await self.run(lambda transaction: _say_no_more(transaction, request_id))
+
+    async def newest_of(self, peer: bytes) -> StoredEntry | None:
+        """The newest entry of a peer's chain that we hold."""
+
+        def work(transaction: Transaction) -> StoredEntry | None:
+            newest = transaction.newest_of(peer)
+            return None if newest is None else transaction.entry_at(peer, *newest)
+
+        return await self.run(work)
 
     async def put(self, name: str, value: bytes) -> None:
         """Keep a small document."""

@@ -23,6 +23,7 @@ from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel
 from v2xnode.trading.deliveries import Deliveries
 from v2xnode.trading.delivering import Delivering
+from v2xnode.trading.delivering import Heard as HeardItems
 from v2xnode.trading.need import Need, Wish
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.redial import Look, Redial, Redialling
@@ -112,7 +113,7 @@ class Buying:
         self.set_ups.begin(delivering.request_id, began_ms, link.bearer)
         delivering.walk.started = lambda: self._note_start(delivering.request_id, channel)
         channel.send(Plain(ResolvingKey(self.identity.resolving_key)))
-        task = self._begin(delivering, channel, [Plugged()])
+        task = self._begin(delivering, channel, [Plugged(agreed.asked.ready), HeardItems(agreed.asked.rest)])
         if need.is_withdrawn:
             delivering.post(OwnerStop(Reason.WITHDRAWN))
         await self._whereabouts.reached(delivering.peer, link.bearer, link.raw.address)

@@ -11,10 +11,10 @@ from typing import Protocol, TypeVar
 
 from market.terms import Alive, PowerState, Status
 from transports.errors import TransportError
-from v2xnode.envelope import FrameInvalid, Item, Link, Plain, fitting
+from v2xnode.envelope import FrameInvalid, Item, Link, Plain, fitting, in_full
 from v2xnode.errors import Unreachable
 from v2xnode.events import EventLog
-from v2xnode.links import AcceptedLink, DialledLink, RawItems
+from v2xnode.links import AcceptedLink, DialledLink, PeerLink, RawItems
 
 MAX_OUTSTANDING = 32
 """Messages of one session that wait to be acknowledged: a trade waits for each answer, so that a few are usual."""
@@ -32,6 +32,11 @@ L = TypeVar("L")
 
 class Channel(Protocol):
     """What a session needs of its way to the peer."""
+
+    @property
+    def link(self) -> PeerLink:
+        """Raises Unreachable while there is none."""
+        ...
 
     def send(self, item: Item) -> None:
         """Bring an item to the peer; returns at once."""
@@ -101,6 +106,7 @@ class ProviderChannel:
             self.push(confirmed=True)
         else:
             self._answer.append(item)
+            self._outstanding[-1].item = in_full(item)
 
     def push_status(self, status: Status) -> None:
         """The newest state, with what is outstanding."""
@@ -116,6 +122,7 @@ class ProviderChannel:
         """The session's state as one frame. What does not fit into it has not been shown, and waits."""
         state = fitting([Plain(self._status), *(each.item for each in self._outstanding)])
         for each in self._outstanding[: len(state) - 1]:
+            each.item = in_full(each.item)
             if each.pushed_with is None:
                 each.pushed_with = self._status.number
         return state
@@ -231,6 +238,7 @@ class ClientChannel:
             answer = await self.link.ask(self._tag, batch)
         except (TransportError, FrameInvalid, Unreachable) as problem:
             self._events.tell("ask_again", sentence=str(problem))
+            self._outstanding = [in_full(each) for each in self._outstanding]
             return False
         self._outstanding = [each for each in self._outstanding if each not in batch]
         self._arrived([each for each in batch if isinstance(each, Link)])

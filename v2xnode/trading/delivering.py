@@ -27,7 +27,7 @@ from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, R
 from market.terms import Alive, Offer, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Link, Plain, read
+from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, read
 from v2xnode.envelope import Reading as Context
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
@@ -96,6 +96,7 @@ class Delivering:
     machine: DeliveryMachine
     channel: Channel
     context: Callable[[], Context]
+    talk: Talk
     books: Books
     clock: Clock
     events: EventLog
@@ -153,7 +154,7 @@ class Delivering:
         """Drive until it is over. Cancelled or failing, the path is opened first."""
         try:
             for event in first:
-                await self._feed(event)
+                await self._take(event)
             while not self._is_over():
                 await self._take(await self._next())
             await self.walk.end()
@@ -259,6 +260,8 @@ class Delivering:
             item = read(raw, self.context())
             if isinstance(item, Link):
                 await self.books.receive(item)
+                self.talk.hear(item)
+                self.channel.link.received(item.signed)
                 self.channel.acknowledged(item.signed.entry.answers)
         except (FrameInvalid, PeerError) as problem:
             self.events.tell("message_refused", self.request_id, code=problem.code, sentence=problem.sentence)
@@ -324,7 +327,7 @@ class Delivering:
             self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
             await self._feed(LedgerFailed())
             return False
-        self.channel.send(entry)
+        self.channel.send(self.talk.say(entry))
         await self._feed(Recorded(effect.message, entry.digest))
         return True
 

@@ -16,7 +16,7 @@ from v2xnode.envelope import Item
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import AcceptedLink, Links, RawItems
+from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
 from v2xnode.paths import Connectors
 from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.books import Books
@@ -120,18 +120,19 @@ class Desk:
         """Known peers and the keys that resolve their identifiers."""
         return self._acquaintances.keys
 
-    async def hello(self, peer: bytes | None) -> Hello:
+    async def greet(self, peer: bytes | None) -> Greeting:
         """Our greeting, with the newest entry of the peer's chain that we hold. Raises LocalError before `open`."""
         if not self._epoch:
             raise LocalError("The node is starting.", code="starting")
-        held = await self.books.run(lambda transaction: transaction.newest_of(peer)) if peer else None
-        return Hello(
+        held = await self.books.newest_of(peer) if peer else None
+        hello = Hello(
             services=self.provides,
             electrical=self.config.electrical.record(),
             currency=self.config.node.currency,
             epoch=self._epoch,
-            holds=(Head(*held),) if held else (),
+            holds=() if held is None else (Head(held.entry.epoch, held.entry.seq),),
         )
+        return Greeting(hello, held.hash if held else b"")
 
     async def battery(self) -> dict[str, Any] | None:
         """The battery behind this node, for its owner."""

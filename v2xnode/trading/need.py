@@ -11,12 +11,12 @@ from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Si
 from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal
 from market.ranking import Candidate, rank
 from market.ranking import Wish as RankingWish
-from market.terms import Accept, Confirm, Decline, Electrical, Offer, Reject, Request, Void
+from market.terms import Accept, Confirm, Decline, Electrical, Offer, Ready, Reject, Request, Void
 from market.units import Service
 from transports.errors import TransportError
 from v2xnode.clock import Clock
 from v2xnode.discovery import Heard
-from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, read, session_tag, sign_letter
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Talk, in_full, read, session_tag, sign_letter
 from v2xnode.errors import NodeError, PeerError, RefusedByLimit, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
@@ -28,6 +28,7 @@ BUYING = "buying"
 
 KEY_BYTES = 32
 REQUEST_ID_BYTES = 16
+NONCE_BYTES = 8
 MAX_ASKED = 8
 """Providers asked at once; the nearest answers come first, and a driver does not compare more."""
 COLLECT_S = 5.0
@@ -73,6 +74,11 @@ class Asked:
     request: Request
     letter: Letter
     answer: Letter | Plain
+    talk: Talk = field(default_factory=Talk)
+    ready: Ready | None = None
+    """Said with the Accept."""
+    rest: RawItems = field(default_factory=list)
+    """What came with the Confirm, for the delivery."""
 
     @property
     def request_id(self) -> bytes:
@@ -194,7 +200,10 @@ class Need:
         for raw in items:
             item = read(raw, link.context(self.identity.public, request.request_id))
             if isinstance(item, Letter | Plain) and isinstance(item.message, Offer | Decline):
-                self._asked[request.request_id] = Asked(link, request, letter, item)
+                asked = Asked(link, request, letter, item)
+                asked.talk.say(letter)
+                asked.talk.hear(item)
+                self._asked[request.request_id] = asked
                 return
         raise FrameInvalid("A request is answered with an offer or a refusal.")
 
@@ -342,7 +351,7 @@ class Need:
     async def _exchange(self, machine: ClientNegotiation, asked: Asked, item: Item) -> Sequence[ClientEffect]:
         """Send until answered or the machine's time is up; then what the answer brought."""
         effects: list[ClientEffect] = []
-        answer = await self._ask_until_answered(machine, asked, item)
+        answer = await self._ask_until_answered(machine, asked, asked.talk.say(item))
         if answer is not None and isinstance(item.message, Void):
             await self.books.acknowledged([item.digest])
         for raw in answer or ():
@@ -360,12 +369,15 @@ class Need:
         """An item of an answer, held durably where it is an entry; None where it has no place here. A provider that
         breaks the rules has not answered: its Accept will be voided, and the next provider is asked."""
         try:
-            said = read(raw, asked.link.context(self.identity.public, asked.request_id))
+            said = read(raw, asked.link.context(self.identity.public, asked.request_id, asked.talk.said))
             if not isinstance(said.message, Confirm | Reject | Void | Offer | Decline):
+                asked.rest.append(raw)
                 return None
             if isinstance(said, Link):
                 await self.books.receive(said)
+                asked.link.received(said.signed)
                 self._accepted = None
+            asked.talk.hear(said)
         except PeerError as problem:
             self.events.tell("message_refused", asked.request_id, code=problem.code, sentence=problem.sentence)
             return None
@@ -375,13 +387,23 @@ class Need:
         """The answer's items; None where the machine's time was up first."""
         while True:
             try:
-                return await asked.link.ask(asked.tag, [item])
+                return await asked.link.ask(asked.tag, self._with_ready(asked, item))
             except (TransportError, FrameInvalid) as problem:
                 self.events.tell("ask_again", asked.request_id, sentence=str(problem))
+                item = in_full(item)
             deadline = machine.deadline_ms()
             if deadline is None or self.clock.monotonic_ms() >= deadline:
                 return None
             await asyncio.sleep(ASK_AGAIN_MS / 1000)
+
+    def _with_ready(self, asked: Asked, item: Item) -> list[Item]:
+        """The plug is in as far as we know, so Ready goes with the Accept; with each repetition a fresh one, since a
+        Start counts for some seconds only."""
+        if not isinstance(item.message, Accept):
+            return [item]
+        seq = 1 if asked.ready is None else asked.ready.seq + 1
+        asked.ready, asked.rest = Ready(seq, self.identity.entropy(NONCE_BYTES)), []
+        return [item, Plain(asked.ready)]
 
     async def _close_others(self, kept: bytes) -> None:
         for request_id, asked in self._asked.items():

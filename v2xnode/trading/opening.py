@@ -1,5 +1,6 @@
 """Makes the running delivery of an agreement, for each role: machine, power path and channel put together."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from market.negotiation import Confirmed
 from market.terms import Connector, Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
-from v2xnode.envelope import Link, session_tag
+from v2xnode.envelope import MAX_SAID, Link, Talk, session_tag
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
@@ -19,12 +20,11 @@ from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV, Begin
 from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel, ProviderChannel
 from v2xnode.trading.delivering import Arrived, Delivering, Heard
+from v2xnode.trading.need import NONCE_BYTES
 from v2xnode.trading.need import Agreement as Agreed
 from v2xnode.trading.remains import Remains
 from v2xnode.trading.selling import Selling
 from v2xnode.trading.walk import Walk, fresh_pattern
-
-NONCE_BYTES = 8
 
 Met = Callable[[bytes, bytes], Awaitable[None]]
 """Told (peer, resolving key) when a peer gives its key."""
@@ -56,7 +56,7 @@ class Workshop:
         channel = ProviderChannel(selling.link, selling.tag)
         machine = ProviderDelivery(agreement, now_ms=now_ms)
         electrical = selling.link.hello.electrical
-        return self._put_together(Role.PROVIDER, selling.request, agreement, machine, channel, electrical)
+        return self._put_together(Role.PROVIDER, selling.request, agreement, machine, channel, electrical, selling.talk)
 
     def provider_again(self, left: Remains) -> tuple[Delivering, Sequence[object]]:
         """The delivery of a sale from before a restart, and what it begins with."""
@@ -80,7 +80,7 @@ class Workshop:
         machine = ClientDelivery(agreement, self._nonce, now_ms=now_ms)
         channel, listen = self._client_channel(asked.link, asked.tag)
         electrical = asked.link.hello.electrical
-        delivering = self._put_together(Role.CLIENT, asked.request, agreement, machine, channel, electrical)
+        delivering = self._put_together(Role.CLIENT, asked.request, agreement, machine, channel, electrical, asked.talk)
         listen(delivering)
         return delivering, channel
 
@@ -121,7 +121,8 @@ class Workshop:
         channel: ProviderChannel | ClientChannel,
     ) -> Delivering:
         """As for a new one, with what is left to say. Who the peer's devices are does not matter on the way down."""
-        delivering = self._put_together(left.role, left.request, agreement, machine, channel, self.electrical)
+        talk = Talk(deque(left.said[::-1][:MAX_SAID], MAX_SAID))
+        delivering = self._put_together(left.role, left.request, agreement, machine, channel, self.electrical, talk)
         delivering.walk.recovers = True
         delivering.counts = left.stands.written is Written.NOTHING
         for item in left.to_say:
@@ -136,6 +137,7 @@ class Workshop:
         machine: ProviderDelivery | ClientDelivery,
         channel: ProviderChannel | ClientChannel,
         peer_electrical: Electrical,
+        talk: Talk,
     ) -> Delivering:
         profile = agreement.offer.profile
         connector = self.connectors.find(profile, role)
@@ -150,7 +152,8 @@ class Workshop:
             began_at_ms=self.clock.wall_ms(),
             machine=machine,
             channel=channel,
-            context=lambda: channel.link.context(self.identity.public, request.request_id),
+            context=lambda: channel.link.context(self.identity.public, request.request_id, talk.said),
+            talk=talk,
             books=self.books,
             clock=self.clock,
             events=self.events,

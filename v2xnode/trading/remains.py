@@ -18,7 +18,8 @@ class Remains:
     """One session, from its Accept on.
 
     offer_hash: what the Accept answers. accepts: hashes of all Accepts held. confirmed: the last was. unsaid: entries
-    of ours that the peer may not have. reason: why the session ends, as far as anybody said so.
+    of ours that the peer may not have. said: hashes of all entries of ours, oldest first. reason: why the session ends,
+    as far as anybody said so.
     """
 
     request_id: bytes
@@ -32,6 +33,7 @@ class Remains:
     stands: Standing
     reason: Reason
     unsaid: tuple[Link, ...]
+    said: tuple[bytes, ...]
 
     @property
     def is_over(self) -> bool:
@@ -85,6 +87,7 @@ def remains(view: View, request_id: bytes) -> Remains | None:
         confirmed=any(isinstance(each.message, Confirm) for each in held),
         stands=stands,
         reason=stands.reason or stop_reason(view, request_id) or Reason.SHUTDOWN,
+        said=tuple(each.digest for each in held if each.own),
         unsaid=tuple(Link(message_of(signed), signed) for signed in unsaid),
     )
 

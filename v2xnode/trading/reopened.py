@@ -7,7 +7,7 @@ from typing import Any
 
 from market.errors import Reason
 from market.terms import Reject, Void
-from v2xnode.envelope import FrameInvalid, Item, Link, Reading, is_accept, read, session_tag
+from v2xnode.envelope import MAX_SAID, FrameInvalid, Item, Link, Reading, is_accept, read, session_tag
 from v2xnode.links import AcceptedLink, RawItems
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
@@ -45,7 +45,7 @@ class Reopened:
 
     async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer a frame. Raises FrameInvalid."""
-        context = link.context(self.me, self.left.request_id)
+        context = link.context(self.me, self.left.request_id, self.left.said[::-1][:MAX_SAID])
         accepts = [raw for raw in items if is_accept(raw)]
         rest = [raw for raw in items if not is_accept(raw)]
         reply = [answer for raw in accepts for answer in await self._answer(raw, context)]

@@ -23,7 +23,19 @@ from market.negotiation import (
 )
 from market.terms import MAX_COUNTERS, Accept, Confirm, Counter, Decline, Offer, Request, Void
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Reading, is_accept, read, session_tag, sign_letter
+from v2xnode.envelope import (
+    FrameInvalid,
+    Item,
+    Letter,
+    Link,
+    Plain,
+    Reading,
+    Talk,
+    is_accept,
+    read,
+    session_tag,
+    sign_letter,
+)
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
@@ -62,6 +74,7 @@ class Selling:
     machine: ProviderNegotiation = field(init=False)
     delivering: Delivering | None = None
     withdrawn: Reason | None = None
+    talk: Talk = field(default_factory=Talk)
     _offers: dict[bytes, Letter] = field(default_factory=dict)
     _last_answer: Item | None = None
     _reply: list[Item] = field(default_factory=list)
@@ -93,7 +106,7 @@ class Selling:
 
     def context(self) -> Reading:
         """How to read the peer's items in this session."""
-        return self.link.context(self.identity.public, self.request.request_id)
+        return self.link.context(self.identity.public, self.request.request_id, self.talk.said)
 
     async def open(self) -> Sequence[Item]:
         """Answer the request itself. Nothing durable changes: the request may be a replay."""
@@ -160,6 +173,7 @@ class Selling:
         item = read(raw, self.context())
         if isinstance(item, Link):
             await self._keep(item)
+        self.talk.hear(item)
         answers = item.signed.entry.answers if isinstance(item, Link) else b""
         await self._feed(Received(item.message, item.digest, answers))
 
@@ -171,6 +185,7 @@ class Selling:
             raise FrameInvalid("Too many entries for one request.")
         if await self.books.receive(item, letters=(self.letter, *self._offers.values())):
             self._entries += 1
+        self.link.received(item.signed)
 
     async def _feed(self, event: object) -> None:
         for effect in self.machine.handle(event, self.clock.monotonic_ms()):
@@ -205,7 +220,7 @@ class Selling:
 
     def _say(self, item: Item) -> None:
         self._last_answer = item
-        self._reply.append(item)
+        self._reply.append(self.talk.say(item))
 
     def _tell_offer(self, offer: Offer) -> None:
         self.events.tell(

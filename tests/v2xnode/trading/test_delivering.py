@@ -11,6 +11,7 @@ from v2xnode.devices.interface import Reading
 from v2xnode.envelope import Plain
 from v2xnode.metering import Metered
 from v2xnode.node import Node
+from v2xnode.trading.channel import ProviderChannel
 from v2xnode.trading.delivering import MAX_INBOX, Delivering
 
 CAR_A, CAR_B = "car_a", "car_b"
@@ -79,7 +80,8 @@ async def test_an_inbox_that_is_full_of_readings_and_questions_still_takes_order
         for _ in range(2 * MAX_INBOX):
             delivering.post(reading)
         assert delivering._is_behind
-        assert await delivering.ask(delivering.channel.link, []) == ()  # type: ignore[attr-defined]
+        assert isinstance(delivering.channel, ProviderChannel)
+        assert await delivering.ask(delivering.channel.link, []) == ()
         delivering.post(OwnerStop(Reason.STOPPED_BY_OWNER))
         assert (await world.heard(CAR_A, "finished")).data["code"] == "stopped_by_owner"
 

@@ -49,7 +49,7 @@ async def test_a_replayed_opening_changes_nothing_on_the_disk() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         request = wish(60).request_to(world.key(CAR_A), secrets.token_bytes(16))
         letter = sign_letter(who.identity.signer, request)
-        hello = await who.links._make_hello(None)
+        hello = (await who.links._greet(None)).hello
         opening = Dialer(who.identity.seed, remote=world.key(CAR_A)).first(pack(1, [Plain(hello), letter]))
         before = world.contents(CAR_A)
         raw = await who.transport.dial(CAR_A)
@@ -133,7 +133,7 @@ async def test_what_is_no_frame_is_refused_alike(frame: bytes) -> None:
 
 async def test_what_does_not_open_a_link_is_met_with_silence() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
-        payload = pack(1, [Plain(await who.links._make_hello(None)), Plain(Alive(1, 0))])
+        payload = pack(1, [Plain((await who.links._greet(None)).hello), Plain(Alive(1, 0))])
         raw = await who.transport.dial(CAR_A)
         known = Dialer(who.identity.seed, remote=world.key(CAR_A))
         with pytest.raises(LinkLost):
