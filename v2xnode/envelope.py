@@ -1,9 +1,9 @@
 """Where terms meet bytes: frames of messages, signed and sealed, as they travel inside the secure link.
 
-A frame is the array `[session tag, item, ...]`. An item is `[type, map]` (sealed only), `[type, map, signature]`
-(signed message) or an entry in the ledger's wire form. What the receiver knows anyway (its own key, the request
-id, the chain that it holds, what it said last) is left out and put back before anything is checked; whatever is sent
-again is spelled out, so that a receiver that knew less than was thought loses one frame and no more.
+A frame is an array of items, all of the session that its link is for. An item is `[type, map]` (sealed only),
+`[type, map, signature]` (signed message) or an entry in the ledger's wire form. What the receiver knows anyway (its own
+key, the request id, the chain that it holds, what it said last) is left out and put back before anything is checked;
+whatever is sent again is spelled out, so that a receiver that knew less than was thought loses one frame and no more.
 """
 
 from collections import deque
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger import cbor
-from ledger.entry import EntryType, PrevLookup, SignedEntry, Wire, from_wire, to_wire
+from ledger.entry import Entry, EntryType, PrevLookup, SignedEntry, Wire, from_wire, to_wire
 from ledger.errors import BadSignature, LedgerError
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
 from market.errors import TermsInvalid
 from market.terms import (
     ENTRIES,
+    EPOCH_HINT_BYTES,
     MESSAGES,
     SIGNED,
     Control,
@@ -36,18 +37,18 @@ from market.terms import (
 from v2xnode.errors import PeerError
 
 MAX_FRAME_BYTES = 4000
-"""A frame inside a record: the bearer's 4 KiB less the record's header and tag."""
+"""A frame inside a record: the bearer's 4 KiB less the record's header and seal."""
 MAX_ITEMS = 8
 """Messages in one frame; a resumption repeats a few entries."""
-NO_SESSION = 0
+REFUSED = b"\xf4"
+"""CBOR false, in place of an answer: the frame could not be read, nothing of it counts."""
 MAX_SAID = 4
 """Our newest words of a session, one of which an entry answers that does not say which: as many as can be under way."""
 
 Place = tuple[bytes, int]
-"""Epoch and seq of an entry in its chain."""
+"""How an entry's epoch begins, and its seq."""
 
-_FRAME_HEAD = 4
-"""The array's head and the tag, at their longest."""
+_FRAME_HEAD = 1
 _MESSAGE_FIELDS = 2
 _ENTRY_FIELDS = 6
 _ANSWERS, _BODY = 3, 4
@@ -99,6 +100,11 @@ class Link:
 Item = Plain | Letter | Link
 
 
+def place_of(entry: Entry) -> Place:
+    """Where an entry stands in its chain, as briefly as peers say it."""
+    return entry.epoch[:EPOCH_HINT_BYTES], entry.seq
+
+
 def in_full(item: Item) -> Item:
     """The item as it is sent again."""
     return replace(item, brief=False) if isinstance(item, Link) else item
@@ -145,11 +151,6 @@ class Reading:
         return self.request_id
 
 
-def session_tag(request_id: bytes) -> int:
-    """The number that stands for a session inside one link: 1 to 65,535."""
-    return int.from_bytes(request_id[:2], "big") or 1
-
-
 def sign_letter(signer: Signer, message: Signed) -> Letter:
     """Sign a request, offer or counter."""
     kind = MessageKind[type_of(message).name]
@@ -168,9 +169,9 @@ def message_of(entry: SignedEntry) -> EntryBody:
     return message  # type: ignore[no-any-return]
 
 
-def pack(tag: int, items: Iterable[Item], held: Place | None = None) -> bytes:
+def pack(items: Iterable[Item], held: Place | None = None) -> bytes:
     """The bytes of a frame. held: the newest entry of our chain that the receiver holds, as far as we know."""
-    return cbor.encode([tag, *(_pack(item, held) for item in items)], max_bytes=MAX_FRAME_BYTES)
+    return cbor.encode([_pack(item, held) for item in items], max_bytes=MAX_FRAME_BYTES)
 
 
 def fitting(items: Sequence[Item]) -> list[Item]:
@@ -195,7 +196,7 @@ def _pack(item: Item, held: Place | None) -> list[Any]:
             return [int(kind), trimmed, item.signed.signature]
         case Link():
             entry = item.signed.entry
-            follows = item.brief and held == (entry.epoch, entry.seq - 1)
+            follows = item.brief and held == (entry.epoch[:EPOCH_HINT_BYTES], entry.seq - 1)
             wire: Wire = to_wire(item.signed, with_prev=not follows, with_answers=not item.brief)
             wire[_BODY] = cbor.encode(trimmed)
             return wire
@@ -213,18 +214,19 @@ def _rebuilt_keys(kind: MessageType) -> dict[str, int]:
     return {name: described[name].metadata["key"] for name in rebuilt_fields(kind)}
 
 
-def unpack(data: bytes) -> tuple[int, list[list[Any]]]:
-    """The tag and the raw items of a frame. Raises FrameInvalid."""
+def unpack(data: bytes) -> list[list[Any]]:
+    """The raw items of a frame. Raises FrameInvalid, also for a frame that says so of ours."""
+    if data == REFUSED:
+        raise FrameInvalid("The peer could not read our frame.")
     try:
         value = cbor.decode(data, max_bytes=MAX_FRAME_BYTES)
     except LedgerError as problem:
         raise FrameInvalid(f"The frame is not canonical: {problem}") from None
-    match value:
-        case [int() as tag, *raw] if type(tag) is int and 0 <= tag < 2**16 and len(raw) <= MAX_ITEMS:
-            items: list[list[Any]] = [item for item in raw if isinstance(item, list) and len(item) >= _MESSAGE_FIELDS]
-            if len(items) == len(raw):
-                return tag, items
-    raise FrameInvalid("A frame is a session tag and at most eight items, each of at least a type and a map.")
+    if isinstance(value, list) and len(value) <= MAX_ITEMS:
+        items: list[list[Any]] = [item for item in value if isinstance(item, list) and len(item) >= _MESSAGE_FIELDS]
+        if len(items) == len(value):
+            return items
+    raise FrameInvalid("A frame has at most eight items, each of at least a type and a map.")
 
 
 def request_id_in(item: list[Any]) -> bytes | None:

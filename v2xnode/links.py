@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.entry import SignedEntry
-from market.terms import PROTOCOL_VERSION, Hello, Subscribe
+from market.terms import EPOCH_HINT_BYTES, PROTOCOL_VERSION, Hello, Subscribe
 from transports.errors import LinkExhausted, LinkLost, LocalTransportError, TransportError
 from transports.interface import Link, Pusher, Transport
 from transports.secure import Accepted, Acceptor, Dialer, Opened, Received, Send, Session, Visibility
 from v2xnode.clock import Clock
-from v2xnode.envelope import NO_SESSION, FrameInvalid, Item, Place, Plain, Reading, pack, read, unpack
+from v2xnode.envelope import REFUSED, FrameInvalid, Item, Place, Plain, Reading, pack, place_of, read, unpack
 from v2xnode.envelope import Link as EntryItem
 from v2xnode.errors import NodeError, PeerError, Unreachable
 from v2xnode.events import EventLog
@@ -47,6 +47,8 @@ class Greeting:
         return next((((head.epoch, head.seq), self.held_hash) for head in self.hello.holds), None)
 
 
+Opening = Callable[[bytes], Sequence[Item]]
+"""What to say to a peer with the greeting, once its key is known."""
 MakeGreeting = Callable[[bytes | None], Awaitable[Greeting]]
 
 
@@ -74,19 +76,20 @@ class PeerLink:
         return Reading(me, self.peer, self.hello.epoch, request_id, self._prev, said)
 
     def _prev(self, _: bytes, epoch: bytes, seq: int) -> bytes | None:
-        return self.theirs[1] if self.theirs is not None and self.theirs[0] == (epoch, seq) else None
+        there = (epoch[:EPOCH_HINT_BYTES], seq)
+        return self.theirs[1] if self.theirs is not None and self.theirs[0] == there else None
 
-    def pack(self, tag: int, items: Sequence[Item]) -> bytes:
+    def pack(self, items: Sequence[Item]) -> bytes:
         """A frame for this peer, sealed. Raises LinkExhausted."""
         for entry in (item.signed for item in items if isinstance(item, EntryItem)):
-            self._sent[entry.hash] = (entry.entry.epoch, entry.entry.seq)
+            self._sent[entry.hash] = place_of(entry.entry)
         while len(self._sent) > SENT_KEPT:
             del self._sent[next(iter(self._sent))]
-        return self.session.seal(pack(tag, items, self.ours))
+        return self.session.seal(pack(items, self.ours))
 
     def received(self, signed: SignedEntry) -> None:
         """We hold this entry of the peer's now; and the peer holds what it answers."""
-        place = (signed.entry.epoch, signed.entry.seq)
+        place = place_of(signed.entry)
         if self.theirs is None or self.theirs[0][0] != place[0] or self.theirs[0][1] < place[1]:
             self.theirs = (place, signed.hash)
         answered = self._sent.get(signed.entry.answers)
@@ -99,16 +102,18 @@ class AcceptedLink(PeerLink):
     """A link that the peer dialled. Nothing durable counts for it before `session.established`."""
 
     pusher: Pusher | None = None
-    resumes: bytes = b""
-    """The session that this link was opened to go on with; b"" for none."""
+    session_id: bytes = b""
+    """The session that this link is for, as its newest Request or Resume says; b"" for none."""
+    resumed: bool = False
+    """Whether it was opened to go on with that session, and nothing was said of it yet."""
     answers: "OrderedDict[bytes, bytes]" = field(default_factory=OrderedDict)
 
-    def push(self, tag: int, items: Sequence[Item], *, confirmed: bool) -> bool:
+    def push(self, items: Sequence[Item], *, confirmed: bool) -> bool:
         """Send the newest state to a subscribed dialer; False when nobody is subscribed any more."""
         if self.pusher is None or self.pusher.closed:
             return False
         try:
-            self.pusher.push(self.pack(tag, items), confirmed=confirmed)
+            self.pusher.push(self.pack(items), confirmed=confirmed)
         except LinkExhausted:
             self.end()  # the dialer notices the silence and dials again, for fresh keys
             return False
@@ -120,8 +125,8 @@ class AcceptedLink(PeerLink):
             self.pusher = None
 
 
-Serve = Callable[[AcceptedLink, int, RawItems], Awaitable[Sequence[Item]]]
-"""Answers one frame: (link, session tag, raw items) to the items of the answer (none: an empty sealed answer)."""
+Serve = Callable[[AcceptedLink, RawItems], Awaitable[Sequence[Item]]]
+"""Answers one frame: (link, raw items) to the items of the answer (none: an empty sealed answer)."""
 
 
 @dataclass(slots=True)
@@ -146,26 +151,23 @@ class DialledLink(PeerLink):
     raw: Link
     traffic: Traffic
 
-    async def ask(self, tag: int, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
+    async def ask(self, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
         """Send one frame and return the items of its answer. Raises LinkLost, and FrameInvalid for an answer that can't
         be read or that says that our frame could not."""
-        answer = await self.traffic.request(self.raw, self.pack(tag, items), timeout_ms)
-        answered, said = unpack(self.session.open(answer))
-        if answered != tag:
-            raise FrameInvalid("The peer refused our frame.")
-        return said
+        answer = await self.traffic.request(self.raw, self.pack(items), timeout_ms)
+        return unpack(self.session.open(answer))
 
     @asynccontextmanager
-    async def pushes(self, tag: int) -> AsyncIterator[AsyncIterator[RawItems]]:
+    async def pushes(self) -> AsyncIterator[AsyncIterator[RawItems]]:
         """Subscribe to a session's states; yields the items of each push that opens. Raises LinkLost."""
-        frame = self.pack(tag, [Plain(Subscribe())])
+        frame = self.pack([Plain(Subscribe())])
         async with self.raw.subscribe(frame, timeout_ms=REQUEST_TIMEOUT_MS) as frames:
             yield self._opened(frames)
 
     async def _opened(self, frames: AsyncIterator[bytes]) -> AsyncIterator[RawItems]:
         async for frame in frames:
             try:
-                yield unpack(self.session.open(frame))[1]
+                yield unpack(self.session.open(frame))
             except (TransportError, FrameInvalid):
                 continue  # repeated, overtaken or forged: the next push tells the state again
 
@@ -190,9 +192,8 @@ def held_in(hello: Hello) -> Place | None:
     return next(((head.epoch, head.seq) for head in hello.holds), None)
 
 
-def _opened(greeting: Greeting, said: tuple[int, Sequence[Item]]) -> bytes:
-    tag, items = said
-    return pack(tag, [Plain(greeting.hello), *items])
+def _opened(greeting: Greeting, said: Sequence[Item]) -> bytes:
+    return pack([Plain(greeting.hello), *said])
 
 
 class Links:
@@ -234,9 +235,9 @@ class Links:
     # dialling
 
     async def dial(
-        self, bearer: str, address: str, remote: bytes | None, opening: Callable[[bytes], tuple[int, Sequence[Item]]]
+        self, bearer: str, address: str, remote: bytes | None, opening: Opening
     ) -> tuple[DialledLink, RawItems]:
-        """Open a link and say `opening(peer)` (a tag and items) with the greeting; the answer's items come back.
+        """Open a link and say `opening(peer)` with the greeting; the answer's items come back.
 
         remote: the peer's key when it is known (IK, one round trip), None for a stranger (XX, two).
         Raises Unreachable, or PeerError when the other side breaks the rules.
@@ -251,7 +252,7 @@ class Links:
         try:
             traffic = Traffic()
             opened, greeting = await self._shake(raw, traffic, remote, opening)
-            items = unpack(opened.payload)[1]
+            items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
             link = DialledLink(bearer, opened.session, hello, held_in(hello), greeting.held, raw=raw, traffic=traffic)
             return link, rest
@@ -270,7 +271,7 @@ class Links:
         raw: Link,
         traffic: Traffic,
         remote: bytes | None,
-        opening: Callable[[bytes], tuple[int, Sequence[Item]]],
+        opening: Opening,
     ) -> tuple[Opened, Greeting]:
         dialer = Dialer(self._identity.seed, remote=remote, entropy=self._identity.entropy)
         if remote is not None:
@@ -305,10 +306,10 @@ class Links:
 
     async def _accept(self, bearer: str, opened: Accepted) -> bytes | None:
         try:
-            tag, items = unpack(opened.payload)
+            items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
             link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello))
-            answer = await self._serve(link, tag, rest)
+            answer = await self._serve(link, rest)
         except PeerError as problem:
             self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)
             self._acceptor.forget(opened.session)
@@ -317,21 +318,21 @@ class Links:
         self._accepted[opened.session.local_id] = link
         greeting = await self._greet(opened.peer)
         link.theirs = greeting.held
-        return opened.reply(pack(tag, [Plain(greeting.hello), *answer]))
+        return opened.reply(_opened(greeting, answer))
 
     async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
         link = self._accepted.get(received.session.local_id)
         if link is None or link.session is not received.session:
             return None
         try:
-            tag, items = unpack(received.plaintext)
+            items = unpack(received.plaintext)
             if pusher is not None:
                 link.end()
                 link.pusher = pusher
-            answer = link.pack(tag, await self._serve(link, tag, items))
+            answer = link.pack(await self._serve(link, items))
         except PeerError as problem:
             self._events.tell("frame_refused", peer=short(link.peer), code=problem.code, sentence=problem.sentence)
-            return received.session.seal(pack(NO_SESSION, []))
+            return received.session.seal(REFUSED)
         link.answers[hashlib.sha256(frame).digest()] = answer
         while len(link.answers) > ANSWERS_KEPT:
             link.answers.popitem(last=False)

@@ -28,6 +28,7 @@ from market.terms.agreement import (
     acceptable,
 )
 from market.terms.control import (
+    EPOCH_HINT_BYTES,
     PROTOCOL_VERSION,
     Alive,
     Head,
@@ -138,6 +139,7 @@ def rebuilt_fields(kind: MessageType) -> tuple[str, ...]:
 
 __all__ = [
     "ENTRIES",
+    "EPOCH_HINT_BYTES",
     "MAX_COUNTERS",
     "MESSAGES",
     "PROTOCOL_VERSION",

@@ -29,6 +29,7 @@ from market.units import ServiceBits
 SEQ = Integer(1, 2**32 - 1)
 NONCE = Bytes(8)
 EPOCH = Bytes(8)
+EPOCH_HINT_BYTES = 4
 PROTOCOL_VERSION = 1
 
 
@@ -49,9 +50,9 @@ _ELECTRICAL: Kind = ElectricalMap()
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest entry of a chain that the sender holds."""
+    """The newest entry of the receiver's chain that the sender holds. epoch: how it begins, which its owner knows."""
 
-    epoch: bytes = at(0, EPOCH)
+    epoch: bytes = at(0, Bytes(EPOCH_HINT_BYTES))
     seq: int = at(1, Integer(0, 2**62))
 
     def __post_init__(self) -> None:

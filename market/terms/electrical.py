@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from market.errors import Quantity, Reason, Refusal, WouldPass
-from market.terms.mapping import Boolean, Choice, Integer, ListOf, at, check
+from market.terms.mapping import Boolean, Choice, Integer, ListOf, Thousands, at, check
 from market.units import MAX_POWER_W, Role, Service
 
 
@@ -79,12 +79,12 @@ _SERVICES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Electrical:
-    """One side's power path. Powers in VA, voltages in mV, frequency in mHz (0 for DC)."""
+    """One side's power path. Powers in VA, voltages in mV (on the wire in whole volts), frequency in mHz (0 for DC)."""
 
     connectors: tuple[Connector, ...] = at(0, ListOf(Choice(Connector), 1, 8))
     profiles: tuple[Profile, ...] = at(1, ListOf(Choice(Profile), 1, 4))
-    voltage_min_mv: int = at(2, Integer(0, 2_000_000))
-    voltage_max_mv: int = at(3, Integer(0, 2_000_000))
+    voltage_min_mv: int = at(2, Thousands(0, 2_000))
+    voltage_max_mv: int = at(3, Thousands(0, 2_000))
     continuous_va: int = at(4, Integer(1, MAX_POWER_W))
     peak_va: int = at(5, Integer(0, MAX_POWER_W), 0)
     """0: no more than `continuous_va`."""

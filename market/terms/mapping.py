@@ -44,6 +44,22 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
+class Thousands:
+    """An integer from `low` to `high` thousand, whole thousands only: in the map it is their number."""
+
+    low: int
+    high: int
+
+    def pack(self, value: Any) -> int:
+        if type(value) is not int or value % 1_000:
+            raise ValueError("must be an integer of whole thousands")
+        return Integer(self.low, self.high).pack(value // 1_000)
+
+    def unpack(self, raw: Any) -> int:
+        return Integer(self.low, self.high).unpack(raw) * 1_000
+
+
+@dataclass(frozen=True, slots=True)
 class Bytes:
     """Exactly `size` bytes."""
 

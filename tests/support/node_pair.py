@@ -21,6 +21,7 @@ from ledger.store import Ledger
 from ledger.writer import Writer
 from market.terms import Accept, EntryBody, Head, Hello, Request
 from market.units import Service
+from transports.interface import Transport
 from transports.memory import MemoryNetwork, MemoryTransport
 from transports.secure import Visibility
 from v2xnode.cli.demo.world import CAR_A, CAST, EVENING_MS, RESERVE_WH, Cast, configuration, demo_world
@@ -31,7 +32,7 @@ from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.world import WorldSpec
 from v2xnode.devices.plant_client import PlantSocket, connect_plant
 from v2xnode.devices.plant_server import serve_plant
-from v2xnode.envelope import Item, Letter, Link, Talk, read, session_tag, sign_letter
+from v2xnode.envelope import Item, Letter, Link, Talk, read, sign_letter
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity, create_identity, load_identity
 from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
@@ -79,6 +80,8 @@ class Town:
     network: MemoryNetwork
     plant: PlantSocket
     nodes: dict[str, Node] = field(default_factory=dict)
+    bearers: dict[str, Transport] = field(default_factory=dict)
+    """In place of the network, by the node's place."""
 
     def data(self, place: str) -> Path:
         return self.directory / place
@@ -163,9 +166,14 @@ def _world() -> WorldSpec:
 
 @asynccontextmanager
 async def town(
-    *places: str, owners: Mapping[str, Mapping[str, Any]] | None = None, speed: int = SPEED, **air: Any
+    *places: str,
+    owners: Mapping[str, Mapping[str, Any]] | None = None,
+    bearers: Mapping[str, Transport] | None = None,
+    speed: int = SPEED,
+    **air: Any,
 ) -> AsyncIterator[Town]:
-    """Run the nodes of these places. owners: limits in place of the cast's; air: what `MemoryNetwork` takes."""
+    """Run the nodes of these places. owners: limits in place of the cast's; bearers: other ones than the network, by
+    place; air: what `MemoryNetwork` takes."""
     directory = Path(tempfile.mkdtemp(prefix="town-"))  # a socket's path must be short
     try:
         async with AsyncExitStack() as stack:
@@ -174,7 +182,7 @@ async def town(
             plant = Plant(_world(), lambda entry: None)
             await stack.enter_async_context(serve_plant(plant, socket, clock.wall_ms, speed))
             access = await stack.enter_async_context(connect_plant(str(socket)))
-            built = Town(directory, clock, MemoryNetwork(7, **air), access)
+            built = Town(directory, clock, MemoryNetwork(7, **air), access, bearers=dict(bearers or {}))
             for place in places:
                 prepare(built, place, (owners or {}).get(place, {}))
                 built.nodes[place] = await stack.enter_async_context(node_of(built, place))
@@ -200,7 +208,8 @@ def prepare(built: Town, place: str, owner: Mapping[str, Any] | None = None) -> 
 @asynccontextmanager
 async def node_of(built: Town, place: str) -> AsyncIterator[Node]:
     """The node of a prepared place, over the town's network."""
-    async with open_node(built.data(place), {"memory": built.network.transport(place)}) as node:
+    bearer = built.bearers.get(place) or built.network.transport(place)
+    async with open_node(built.data(place), {bearer.name: bearer}) as node:
         yield node
 
 
@@ -213,11 +222,9 @@ class Stranger:
     links: Links
     transport: MemoryTransport
 
-    async def dial(
-        self, place: str, *items: Item, tag: int = 0, key: bytes | None = None
-    ) -> tuple[DialledLink, RawItems]:
+    async def dial(self, place: str, *items: Item, key: bytes | None = None) -> tuple[DialledLink, RawItems]:
         """Open a link by XX, or by IK where the key is given, saying these items with the greeting."""
-        return await self.links.dial("memory", place, key, lambda _: (tag, items))
+        return await self.links.dial("memory", place, key, lambda _: items)
 
     async def say(self, link: DialledLink, plaintext: bytes) -> bytes:
         """One exchange of any bytes inside the sealed link."""
@@ -243,7 +250,7 @@ async def stranger(
         async def greet(peer: bytes | None) -> Greeting:
             return Greeting(Hello(electrical=_ELECTRICAL.record(), epoch=epoch, holds=_NOTHING))
 
-        async def serve(link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
+        async def serve(link: AcceptedLink, items: RawItems) -> Sequence[Item]:
             return ()
 
         links = Links(
@@ -279,10 +286,6 @@ class Deal:
     def id(self) -> bytes:
         return self.request.request_id
 
-    @property
-    def tag(self) -> int:
-        return session_tag(self.id)
-
     def read(self, raw: list[Any]) -> Item:
         """An item of the provider's answer."""
         return read(raw, self.link.context(self.who.identity.public, self.id, self.talk.said))
@@ -291,7 +294,7 @@ class Deal:
         """One exchange in this session; the provider's entries are kept in the stranger's ledger."""
         for said in items:
             self.talk.say(said)
-        answer = [self.read(raw) for raw in await self.link.ask(self.tag, items)]
+        answer = [self.read(raw) for raw in await self.link.ask(items)]
         for item in answer:
             if isinstance(item, Link):
                 await self.who.books.receive(item)
@@ -312,7 +315,6 @@ async def propose(built: Town, who: Stranger, place: str, wanted: Wish, *, by_ke
     """Ask a provider as a well-behaved client would; the deal holds its offer or refusal."""
     request = wanted.request_to(built.key(place), secrets.token_bytes(16))
     letter = sign_letter(who.identity.signer, request)
-    tag = session_tag(request.request_id)
-    link, items = await who.dial(place, letter, tag=tag, key=built.key(place) if by_key else None)
+    link, items = await who.dial(place, letter, key=built.key(place) if by_key else None)
     context = link.context(who.identity.public, request.request_id)
     return Deal(who, link, letter, request, read(items[0], context), Talk())

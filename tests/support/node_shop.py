@@ -25,7 +25,7 @@ from v2xnode.devices.errors import DeviceUnreachable
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.simulated import LocalPlant, simulated_devices
 from v2xnode.discovery import Heard
-from v2xnode.envelope import Item, Letter, Link, is_entry, pack, read, session_tag, sign_letter, unpack
+from v2xnode.envelope import Item, Letter, Link, is_entry, pack, read, sign_letter, unpack
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity
 from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
@@ -106,7 +106,7 @@ class Shop:
     acquaintances: Acquaintances
     owner: Owner
     workshop: Workshop
-    selling: dict[int, Selling] = field(default_factory=dict)
+    selling: dict[bytes, Selling] = field(default_factory=dict)
     door: Callable[[RawItems], Awaitable[None]] = open_door
     """Awaited with each frame's items before they are served."""
 
@@ -155,16 +155,18 @@ class Shop:
             asked, letter, link, self.identity, self.books, self.watch.clock, self.events, quote, recheck, tell, begin
         )
 
-    async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
+    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Requests are answered, and what follows them; a Ready is not, since no delivery runs here."""
         await self.door(items)
         if items[0][0] != MessageType.REQUEST:
             rest = [each for each in items if is_entry(each) or each[0] != MessageType.READY]
-            return await self.selling[tag].serve(link, rest)
+            return await self.selling[link.session_id].serve(link, rest)
         said = read(items[0], link.context(self.key, None))
         assert isinstance(said, Letter)
-        self.selling[tag] = self.sell(link, said)
-        return await self.selling[tag].open()
+        selling = self.sell(link, said)
+        link.session_id = selling.request.request_id
+        self.selling[link.session_id] = selling
+        return await selling.open()
 
     @asynccontextmanager
     async def on(self, network: MemoryNetwork, place: str) -> AsyncIterator[Links]:
@@ -273,7 +275,7 @@ class Counter:
 
 def raw(*items: Item) -> RawItems:
     """Items as they come from the wire."""
-    return unpack(pack(1, items))[1]
+    return unpack(pack(items))
 
 
 async def at_counter(client: Shop, provider: Shop, **changes: Any) -> Counter:
@@ -282,7 +284,6 @@ async def at_counter(client: Shop, provider: Shop, **changes: Any) -> Counter:
     selling = provider.sell(await linked(client, provider), asked)
     [offer] = await selling.open()
     assert isinstance(offer, Letter), offer
-    assert session_tag(selling.request.request_id) == selling.tag
     return Counter(client, provider, asked, selling, offer)
 
 

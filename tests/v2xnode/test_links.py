@@ -23,7 +23,6 @@ from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Greeting, Lin
 CLOCK = real_clock()
 ELECTRICAL = ElectricalSection(profiles=["DC_CONVERTER"]).record()
 OPENING = Plain(Resume(bytes(16)))
-TAG = 7
 SILENCE_MS = 200
 
 
@@ -43,7 +42,7 @@ class Door:
     async def greet(self, peer: bytes | None) -> Greeting:
         return Greeting(Hello(versions=self.versions, electrical=ELECTRICAL, epoch=self.identity.public[:8]))
 
-    async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
+    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         context = Reading(self.identity.public, link.peer, link.hello.epoch, bytes(16), lambda *_: None)
         self.asked += [read(raw, context).message for raw in items]
         self.accepted.append(link)
@@ -80,7 +79,7 @@ async def two(visibility: Visibility = Visibility.OPEN, known: bool = False) -> 
 
 async def dial(dialer: Door, acceptor: Door, *, by_key: bool) -> DialledLink:
     key = acceptor.identity.public if by_key else None
-    link, said = await dialer.links.dial("memory", "acceptor", key, lambda peer: (TAG, [OPENING]))
+    link, said = await dialer.links.dial("memory", "acceptor", key, lambda peer: [OPENING])
     assert said == []
     return link
 
@@ -95,19 +94,19 @@ async def test_both_sides_know_each_other_after_the_handshake(by_key: bool, trip
         assert acceptor.accepted[0].peer == dialer.identity.public
         assert (link.traffic.round_trips, link.traffic.frame_bytes > 0) == (trips, True)
         assert not acceptor.accepted[0].session.established
-        await link.ask(TAG, [Plain(Alive(1, 2))])
+        await link.ask([Plain(Alive(1, 2))])
         assert acceptor.accepted[0].session.established
 
 
 async def test_a_question_repeated_by_the_bearer_is_answered_once_and_with_the_same_bytes() -> None:
     async with two() as (dialer, acceptor):
         link = await dial(dialer, acceptor, by_key=True)
-        frame = link.session.seal(pack(TAG, [Plain(Alive(1, 2))]))
+        frame = link.session.seal(pack([Plain(Alive(1, 2))]))
         answers = {await link.raw.request(frame, timeout_ms=2_000) for _ in range(3)}
         assert len(answers) == 1
         assert acceptor.asked == [OPENING.message, Alive(1, 2)]
         for number in range(ANSWERS_KEPT):
-            await link.ask(TAG, [Plain(Alive(number, 0))])
+            await link.ask([Plain(Alive(number, 0))])
         with pytest.raises(LinkLost):  # too old to be a repetition
             await link.raw.request(frame, timeout_ms=SILENCE_MS)
 
@@ -121,7 +120,7 @@ async def test_a_peer_that_refuses_the_frame_has_not_answered_it() -> None:
 
         acceptor.answer = refuse
         with pytest.raises(FrameInvalid):
-            await link.ask(TAG, [Plain(Alive(1, 2))])
+            await link.ask([Plain(Alive(1, 2))])
         assert [event.data["code"] for event in acceptor.events.since(0, "frame_refused")] == ["malformed"]
 
 
@@ -134,34 +133,34 @@ async def test_a_fault_of_our_own_is_told_to_the_owner_and_met_with_silence() ->
 
         acceptor.answer = fail
         with pytest.raises(LinkLost):
-            await link.ask(TAG, [Plain(Alive(1, 2))], timeout_ms=SILENCE_MS)
+            await link.ask([Plain(Alive(1, 2))], timeout_ms=SILENCE_MS)
         assert {event.data["code"] for event in acceptor.events.since(0, "answer_failed")} == {"store"}
         acceptor.answer = lambda accepted, items: ()
-        assert await link.ask(TAG, [Plain(Alive(2, 2))]) == []
+        assert await link.ask([Plain(Alive(2, 2))]) == []
 
 
 async def test_pushes_go_to_who_subscribed_until_the_link_ends() -> None:
     async with two() as (dialer, acceptor):
         link = await dial(dialer, acceptor, by_key=True)
         state = Plain(Status(1, 0, 0, PowerState.OFF))
-        assert not acceptor.accepted[0].push(TAG, [state], confirmed=True)
-        async with link.pushes(TAG) as pushes:
+        assert not acceptor.accepted[0].push([state], confirmed=True)
+        async with link.pushes() as pushes:
             assert await anext(pushes) == []
             assert acceptor.asked[-1] == Subscribe()
             accepted = acceptor.accepted[-1]
-            assert accepted.push(TAG, [state], confirmed=True)
+            assert accepted.push([state], confirmed=True)
             [raw] = await anext(pushes)
             assert read(raw, link.context(dialer.identity.public, None)).message == state.message
             accepted.end()
             with pytest.raises(StopAsyncIteration):
                 await anext(pushes)
-        assert not accepted.push(TAG, [state], confirmed=True)
+        assert not accepted.push([state], confirmed=True)
 
 
 async def test_a_replayed_subscription_opens_none() -> None:
     async with two() as (dialer, acceptor):
         link = await dial(dialer, acceptor, by_key=True)
-        frame = link.session.seal(pack(TAG, [Plain(Subscribe())]))
+        frame = link.session.seal(pack([Plain(Subscribe())]))
         async with link.raw.subscribe(frame, timeout_ms=2_000):
             pusher = acceptor.accepted[-1].pusher
             with pytest.raises(LinkLost):
@@ -202,7 +201,7 @@ async def test_another_key_than_the_one_dialled_never_answers_for_it() -> None:
 async def test_a_bearer_that_is_not_switched_on_is_named() -> None:
     async with two() as (dialer, _):
         with pytest.raises(Unreachable) as refused:
-            await dialer.links.dial("radio", "anywhere", None, lambda peer: (TAG, [OPENING]))
+            await dialer.links.dial("radio", "anywhere", None, lambda peer: [OPENING])
         assert refused.value.code == "no_bearer"
         with pytest.raises(Unreachable):
-            await dialer.links.dial("memory", "dialer", None, lambda peer: (TAG, [OPENING]))
+            await dialer.links.dial("memory", "dialer", None, lambda peer: [OPENING])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from transports.errors import LocalTransportError
 
-TRADE_PATH = "v2x"
-"""The one resource of a node. Its name is all that a request spends on addressing: four bytes."""
+TRADE_PATH = "t"
+"""The one resource of a node. Its name is all that a request spends on addressing: two bytes."""
 
 MAX_ADDRESS_CHARS = 128
 """The longest IPv6 address with a zone, brackets, port, scheme and path has 84 characters."""
@@ -60,7 +60,7 @@ class Peer:
 
 
 def parse_address(text: str) -> Peer:
-    """The peer that `127.0.0.1:5701`, `[fe80::1%eth0]:5701` or `coap://192.0.2.7:5701/v2x` names.
+    """The peer that `127.0.0.1:5701`, `[fe80::1%eth0]:5701` or `coap://192.0.2.7:5701/t` names.
 
     Numeric addresses only, always with a port: a node has a port of its own, so none can be guessed. Raises
     InvalidAddress with a sentence for the person who typed it.

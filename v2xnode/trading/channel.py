@@ -71,9 +71,8 @@ class ProviderChannel:
     link: None until the client of a session from before a restart is back.
     """
 
-    def __init__(self, link: AcceptedLink | None, tag: int) -> None:
+    def __init__(self, link: AcceptedLink | None) -> None:
         self._link = link
-        self._tag = tag
         self._outstanding: list[_Outstanding] = []
         self._answer: list[Item] | None = None
         self._status = Status(number=0, delivered_wh=0, power_w=0, state=PowerState.OFF)
@@ -116,7 +115,7 @@ class ProviderChannel:
     def push(self, *, confirmed: bool) -> None:
         """Push state and outstanding items to a subscribed client."""
         if self._link is not None:
-            self._link.push(self._tag, self.state_items(), confirmed=confirmed)
+            self._link.push(self.state_items(), confirmed=confirmed)
 
     def state_items(self) -> list[Item]:
         """The session's state as one frame. What does not fit into it has not been shown, and waits."""
@@ -150,14 +149,12 @@ class ClientChannel:
     def __init__(
         self,
         link: DialledLink | None,
-        tag: int,
         events: EventLog,
         hear: Callable[[RawItems], None],
         arrived: Callable[[Sequence[Link]], None],
         lost: Callable[[], None],
     ) -> None:
         self._link = link
-        self._tag = tag
         self._events = events
         self._hear = hear
         self._arrived = arrived
@@ -235,7 +232,7 @@ class ClientChannel:
 
     async def _ask(self, batch: list[Item]) -> bool:
         try:
-            answer = await self.link.ask(self._tag, batch)
+            answer = await self.link.ask(batch)
         except (TransportError, FrameInvalid, Unreachable) as problem:
             self._events.tell("ask_again", sentence=str(problem))
             self._outstanding = [in_full(each) for each in self._outstanding]
@@ -262,7 +259,7 @@ class ClientChannel:
         try:
             if self._link is None:
                 await self._resubscribe.wait()
-            async with self.link.pushes(self._tag) as pushes:
+            async with self.link.pushes() as pushes:
                 async for items in pushes:
                     self._hear(items)
         except (TransportError, FrameInvalid) as problem:

@@ -12,7 +12,7 @@ from market.units import ServiceBits
 from v2xnode.clock import Clock
 from v2xnode.config import Config
 from v2xnode.discovery import Heard
-from v2xnode.envelope import Item
+from v2xnode.envelope import Item, place_of
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
@@ -130,7 +130,7 @@ class Desk:
             electrical=self.config.electrical.record(),
             currency=self.config.node.currency,
             epoch=self._epoch,
-            holds=() if held is None else (Head(held.entry.epoch, held.entry.seq),),
+            holds=() if held is None else (Head(*place_of(held.entry)),),
         )
         return Greeting(hello, held.hash if held else b"")
 
@@ -149,9 +149,9 @@ class Desk:
             self.shop.withdraw(reason)
         return await self.deliveries.stop(request_id, reason)
 
-    async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
+    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer one frame of a peer. Raises PeerError for what breaks the rules."""
-        return await self.shop.serve(link, tag, items)
+        return await self.shop.serve(link, items)
 
     async def buy(self, wish: Wish, providers: Sequence[Heard], *, only: str = "") -> bytes:
         """See `Buying.buy`. Raises LocalError while the node is stopping."""

@@ -16,7 +16,7 @@ from market.units import Service
 from transports.errors import TransportError
 from v2xnode.clock import Clock
 from v2xnode.discovery import Heard
-from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Talk, in_full, read, session_tag, sign_letter
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Talk, in_full, read, sign_letter
 from v2xnode.errors import NodeError, PeerError, RefusedByLimit, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
@@ -83,10 +83,6 @@ class Asked:
     @property
     def request_id(self) -> bytes:
         return self.request.request_id
-
-    @property
-    def tag(self) -> int:
-        return session_tag(self.request_id)
 
     @property
     def letters(self) -> tuple[Letter, ...]:
@@ -173,10 +169,10 @@ class Need:
     async def _ask(self, heard: Heard) -> None:
         sent: list[tuple[Request, Letter]] = []
 
-        def opening(peer: bytes) -> tuple[int, Sequence[Item]]:
+        def opening(peer: bytes) -> Sequence[Item]:
             request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
             sent.append((request, sign_letter(self.identity.signer, request)))
-            return session_tag(request.request_id), [sent[0][1]]
+            return [sent[0][1]]
 
         sighting = heard.sighting
         try:
@@ -387,7 +383,7 @@ class Need:
         """The answer's items; None where the machine's time was up first."""
         while True:
             try:
-                return await asked.link.ask(asked.tag, self._with_ready(asked, item))
+                return await asked.link.ask(self._with_ready(asked, item))
             except (TransportError, FrameInvalid) as problem:
                 self.events.tell("ask_again", asked.request_id, sentence=str(problem))
                 item = in_full(item)

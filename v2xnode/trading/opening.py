@@ -9,7 +9,7 @@ from market.negotiation import Confirmed
 from market.terms import Connector, Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
-from v2xnode.envelope import MAX_SAID, Link, Talk, session_tag
+from v2xnode.envelope import MAX_SAID, Link, Talk
 from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
@@ -53,7 +53,7 @@ class Workshop:
             confirmed_ms=now_ms,
             confirmed_at_ms=self.clock.wall_ms(),
         )
-        channel = ProviderChannel(selling.link, selling.tag)
+        channel = ProviderChannel(selling.link)
         machine = ProviderDelivery(agreement, now_ms=now_ms)
         electrical = selling.link.hello.electrical
         return self._put_together(Role.PROVIDER, selling.request, agreement, machine, channel, electrical, selling.talk)
@@ -63,7 +63,7 @@ class Workshop:
         now_ms = self.clock.monotonic_ms()
         agreement = left.agreement(now_ms, self.clock.wall_ms())
         machine = ProviderDelivery(agreement, now_ms=now_ms, account=left.stands.account)
-        channel = ProviderChannel(None, session_tag(left.request_id))
+        channel = ProviderChannel(None)
         return self._again(left, agreement, machine, channel), left.first
 
     def for_client(self, agreed: Agreed) -> tuple[Delivering, ClientChannel]:
@@ -78,7 +78,7 @@ class Workshop:
             confirmed_at_ms=self.clock.wall_ms(),
         )
         machine = ClientDelivery(agreement, self._nonce, now_ms=now_ms)
-        channel, listen = self._client_channel(asked.link, asked.tag)
+        channel, listen = self._client_channel(asked.link)
         electrical = asked.link.hello.electrical
         delivering = self._put_together(Role.CLIENT, asked.request, agreement, machine, channel, electrical, asked.talk)
         listen(delivering)
@@ -89,7 +89,7 @@ class Workshop:
         now_ms = self.clock.monotonic_ms()
         agreement = left.agreement(now_ms, self.clock.wall_ms())
         machine = ClientDelivery(agreement, self._nonce, now_ms=now_ms, account=left.stands.account)
-        channel, listen = self._client_channel(None, session_tag(left.request_id))
+        channel, listen = self._client_channel(None)
         delivering = self._again(left, agreement, machine, channel)
         listen(delivering)
         return delivering, channel
@@ -97,7 +97,7 @@ class Workshop:
     def _nonce(self) -> bytes:
         return self.identity.entropy(NONCE_BYTES)
 
-    def _client_channel(self, link: DialledLink | None, tag: int) -> tuple[ClientChannel, Callable[[Delivering], None]]:
+    def _client_channel(self, link: DialledLink | None) -> tuple[ClientChannel, Callable[[Delivering], None]]:
         """A channel, and how to name the delivery that it tells of what it hears."""
         made: list[Delivering] = []
 
@@ -111,7 +111,7 @@ class Workshop:
         def lost() -> None:
             made[0].lost()
 
-        return ClientChannel(link, tag, self.events, hear, arrived, lost), made.append
+        return ClientChannel(link, self.events, hear, arrived, lost), made.append
 
     def _again(
         self,

@@ -9,7 +9,7 @@ from market.errors import Reason
 from market.machine import LinkResumed
 from market.terms import Resume
 from v2xnode.discovery import Heard
-from v2xnode.envelope import Plain, session_tag
+from v2xnode.envelope import Plain
 from v2xnode.errors import NodeError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.links import DialledLink, Links
@@ -37,7 +37,7 @@ class Redialling:
 
         Raises Unreachable when it answers nowhere.
         """
-        said = (session_tag(request_id), [Plain(Resume(request_id))])
+        said = [Plain(Resume(request_id))]
         async for bearer, address in self._places(peer):
             try:
                 link, items = await self.links.dial(bearer, address, peer, lambda _: said)

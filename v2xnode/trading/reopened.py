@@ -7,7 +7,7 @@ from typing import Any
 
 from market.errors import Reason
 from market.terms import Reject, Void
-from v2xnode.envelope import MAX_SAID, FrameInvalid, Item, Link, Reading, is_accept, read, session_tag
+from v2xnode.envelope import MAX_SAID, FrameInvalid, Item, Link, Reading, is_accept, read
 from v2xnode.links import AcceptedLink, RawItems
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
@@ -27,10 +27,6 @@ class Reopened:
     @property
     def peer(self) -> bytes:
         return self.left.peer
-
-    @property
-    def tag(self) -> int:
-        return session_tag(self.left.request_id)
 
     @property
     def is_over(self) -> bool:

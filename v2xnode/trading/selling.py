@@ -33,7 +33,6 @@ from v2xnode.envelope import (
     Talk,
     is_accept,
     read,
-    session_tag,
     sign_letter,
 )
 from v2xnode.errors import PeerError
@@ -87,10 +86,6 @@ class Selling:
     @property
     def peer(self) -> bytes:
         return self.link.peer
-
-    @property
-    def tag(self) -> int:
-        return session_tag(self.request.request_id)
 
     @property
     def is_undecided(self) -> bool:

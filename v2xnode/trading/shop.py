@@ -10,7 +10,7 @@ from market.errors import Reason
 from market.negotiation import Confirmed
 from market.terms import Decline, MessageType, Request, ResolvingKey, Resume
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, read, request_id_in, session_tag
+from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, read, request_id_in
 from v2xnode.errors import NodeError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
@@ -35,9 +35,6 @@ class Sale(Protocol):
 
     @property
     def peer(self) -> bytes: ...
-
-    @property
-    def tag(self) -> int: ...
 
     @property
     def delivering(self) -> Delivering | None: ...
@@ -69,7 +66,7 @@ class Shop:
     is_open: bool = False
     _sales: dict[bytes, Sale] = field(default_factory=dict)
 
-    async def serve(self, link: AcceptedLink, tag: int, items: RawItems) -> Sequence[Item]:
+    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer one frame of a peer. Raises PeerError for what breaks the rules."""
         if not items:
             return ()
@@ -79,7 +76,7 @@ class Shop:
             return await self._resumed(link, items[0])
         if not link.session.established:
             raise FrameInvalid("A link opens with a request or a resumption, and nothing else.")
-        sale = await self._find_or_reopen(link, tag)
+        sale = await self._find_or_reopen(link)
         if sale is None:
             return [Plain(Decline(request_id=bytes(16), reason=Reason.REQUEST_UNKNOWN))]
         if not self.is_open and sale.delivering is None:
@@ -91,24 +88,20 @@ class Shop:
         for sale in self._sales.values():
             sale.withdraw(reason)
 
-    def _find(self, peer: bytes, tag: int) -> Sale | None:
-        same = (each for each in self._sales.values() if each.peer == peer and each.tag == tag)
-        return next(same, None)
-
     # requests
 
     async def _requested(self, link: AcceptedLink, raw: list[Any]) -> Sequence[Item]:
         request_id = request_id_in(raw)
         known = self._sales.get(request_id or b"")
         if known is not None and known.peer == link.peer:
+            link.session_id = request_id or b""
             return await known.again(raw)
         letter = read(raw, link.context(self.identity.public, request_id))
         if not isinstance(letter, Letter) or not isinstance(letter.message, Request):
             raise FrameInvalid("A request is signed.")
         request = letter.message
         asker = Asker(link.peer, link.hello.electrical, link.hello.currency)
-        taken = known is not None or self._find(link.peer, session_tag(request.request_id)) is not None
-        if taken or not self.is_open or not self._make_room(link.peer):
+        if known is not None or not self.is_open or not self._make_room(link.peer):
             return [Plain(Decline(request_id=request.request_id, reason=Reason.BUSY))]
         selling = Selling(
             request=request,
@@ -124,6 +117,7 @@ class Shop:
             begin=self._begin,
         )
         self._sales[request.request_id] = selling
+        link.session_id = request.request_id
         return await selling.open()
 
     def _make_room(self, peer: bytes) -> bool:
@@ -155,7 +149,7 @@ class Shop:
         a replay."""
         resume = read(raw, link.context(self.identity.public, None)).message
         if isinstance(resume, Resume) and await self._knows(link.peer, resume.session_id):
-            link.resumes = resume.session_id
+            link.session_id, link.resumed = resume.session_id, True
             return ()
         return [Plain(Decline(request_id=bytes(16), reason=Reason.REQUEST_UNKNOWN))]
 
@@ -169,12 +163,15 @@ class Shop:
         left = await self.books.run(lambda view: remains(view, request_id))
         return left if left is not None and left.peer == peer and left.is_sale else None
 
-    async def _find_or_reopen(self, link: AcceptedLink, tag: int) -> Sale | None:
-        sale = self._find(link.peer, tag)
-        if sale is not None and not (sale.is_over and link.resumes):
+    async def _find_or_reopen(self, link: AcceptedLink) -> Sale | None:
+        sale = self._sales.get(link.session_id)
+        if sale is not None and sale.peer != link.peer:
+            return None
+        comes_back, link.resumed = link.resumed, False
+        if not comes_back or (sale is not None and not sale.is_over):
             return sale
-        left = await self._remains_of(link.peer, link.resumes) if link.resumes else None
-        if left is None or session_tag(left.request_id) != tag:
+        left = await self._remains_of(link.peer, link.session_id)
+        if left is None:
             return sale
         self._sales.pop(left.request_id, None)
         return self.reopen(left) if self._make_room(link.peer) else None

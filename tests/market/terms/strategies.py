@@ -17,7 +17,7 @@ from market.terms import (
     Request,
 )
 from market.terms.control import ElectricalMap
-from market.terms.mapping import Boolean, Bytes, Choice, Integer, Kind, ListOf, Record, Text
+from market.terms.mapping import Boolean, Bytes, Choice, Integer, Kind, ListOf, Record, Text, Thousands
 
 Values = st.SearchStrategy[Any]
 
@@ -27,6 +27,8 @@ def of_kind(kind: Kind) -> Values:
     match kind:
         case Integer(low, high):
             return st.integers(low, high)
+        case Thousands(low, high):
+            return st.integers(low, high).map(lambda number: number * 1_000)
         case Bytes(size):
             return st.binary(min_size=size, max_size=size)
         case Text(low, high):

@@ -65,7 +65,7 @@ def test_the_service_picks_the_profile(ours: Electrical, service: Service, profi
         (ELECTRICAL, Service.V2L, {}),
         (ELECTRICAL, Service.V2V, {"connectors": (Connector.CHADEMO,)}),
         (ELECTRICAL, Service.V2V, {"profiles": (Profile.DC_BPT,)}),
-        (ELECTRICAL, Service.V2H, {"voltage_min_mv": 500_001, "voltage_max_mv": 900_000}),
+        (ELECTRICAL, Service.V2H, {"voltage_min_mv": 501_000, "voltage_max_mv": 900_000}),
         (SOCKET, Service.V2L, {"frequency_millihz": 60_000}),
         (SOCKET, Service.V2L, {"phases": 3}),
     ],

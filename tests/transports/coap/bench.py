@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.contract.transport_contract import Peer, badge
 from transports.coap import CoapSettings, CoapTransport, Pace
+from transports.coap.address import TRADE_PATH
 from transports.coap.packet import Code, Kind, Packet, decode, encode
 from transports.interface import Link, Transport
 
@@ -94,12 +95,12 @@ class Stranger:
 
 def post(mid: int, frame: bytes = b"", *, kind: Kind = Kind.CONFIRMABLE) -> Packet:
     """A request to the trade resource under a token of its own."""
-    return Packet(kind, Code.POST, mid, b"tok%d" % mid, frame, path=("v2x",))
+    return Packet(kind, Code.POST, mid, b"tok%d" % mid, frame, path=(TRADE_PATH,))
 
 
 def fetch(mid: int, frame: bytes, observe: int | None = 0) -> Packet:
     """A subscription, or with 1 its end, under one token."""
-    return Packet(Kind.CONFIRMABLE, Code.FETCH, mid, b"view", frame, path=("v2x",), observe=observe)
+    return Packet(Kind.CONFIRMABLE, Code.FETCH, mid, b"view", frame, path=(TRADE_PATH,), observe=observe)
 
 
 def core(mid: int, *query: str, kind: Kind = Kind.NON_CONFIRMABLE) -> Packet:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.transport_contract import badge, look
 from tests.transports.coap.bench import LoopbackBench, Stranger, core, serving
-from transports.coap.address import Peer, parse_address
+from transports.coap.address import TRADE_PATH, Peer, parse_address
 from transports.coap.discovery import MAX_SIGHTINGS_A_HOST
 from transports.coap.linkformat import compose, parse
 from transports.coap.multicast import open_listener, paths
@@ -87,10 +87,10 @@ async def test_the_answer_names_the_nodes_own_port(bench: LoopbackBench) -> None
         core(1, "rt=light"),
         core(1, "rt=v2x.trade", "svc=99"),
         core(1, "rt=v2x.trade", kind=Kind.CONFIRMABLE),
-        replace(core(1), path=("v2x",)),
+        replace(core(1), path=(TRADE_PATH,)),
         replace(core(1), code=Code.POST),
         replace(core(1), accept=60),
-        Packet(Kind.NON_CONFIRMABLE, Code.POST, 1, b"t", b"frame", path=("v2x",)),
+        Packet(Kind.NON_CONFIRMABLE, Code.POST, 1, b"t", b"frame", path=(TRADE_PATH,)),
     ],
 )
 async def test_what_matches_nothing_is_met_with_silence(bench: LoopbackBench, question: Packet) -> None:

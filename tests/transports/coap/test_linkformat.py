@@ -11,9 +11,9 @@ announcements = st.builds(Announcement, st.integers(0, 15), st.integers(0, 15), 
 
 
 def test_the_link_is_the_documented_one() -> None:
-    absolute = '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5'
+    absolute = '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5'
     assert compose(SHOWN, Peer("192.0.2.7", 5701)) == absolute
-    assert compose(SHOWN, None) == '</v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5'
+    assert compose(SHOWN, None) == '</t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5'
 
 
 @given(announcements, st.sampled_from(["192.0.2.7", "2001:db8::7", "fe80::1"]), st.integers(1, 65_535))
@@ -24,7 +24,7 @@ def test_what_was_shown_is_seen(announcement: Announcement, host: str, port: int
 
 def test_ours_is_found_among_other_links() -> None:
     ours = compose(SHOWN, Peer("192.0.2.7", 5701))
-    document = f'</lamp>;rt="light dim";obs;title="a, b; c",{ours},<coap://192.0.2.7:5701/v2x>;rt=other'
+    document = f'</lamp>;rt="light dim";obs;title="a, b; c",{ours},<coap://192.0.2.7:5701/t>;rt=other'
     assert parse(document.encode()) == [Offered("192.0.2.7", 5701, SHOWN)]
 
 
@@ -33,22 +33,22 @@ def test_ours_is_found_among_other_links() -> None:
     [
         "",
         "nonsense",
-        "<coap://192.0.2.7:5701/v2x>",
-        '</v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
-        '<coap://192.0.2.7/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
-        '<coap://car.local:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
+        "<coap://192.0.2.7:5701/t>",
+        '</t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
+        '<coap://192.0.2.7/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
+        '<coap://car.local:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
         '<coap://192.0.2.7:5701/other>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
-        '<coap://[fe80::1%eth0]:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
-        '<http://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trades";role=1;svc=5;id=a1b2c3d4e5',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=16;svc=5;id=a1b2c3d4e5',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=;id=a1b2c3d4e5',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=A1B2C3D4E5',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5;',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5,',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5 ',
-        '<coap://192.0.2.7:5701/v2x>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5é',
+        '<coap://[fe80::1%eth0]:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
+        '<http://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trades";role=1;svc=5;id=a1b2c3d4e5',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=16;svc=5;id=a1b2c3d4e5',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=;id=a1b2c3d4e5',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=A1B2C3D4E5',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5;',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5,',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5 ',
+        '<coap://192.0.2.7:5701/t>;rt="v2x.trade";role=1;svc=5;id=a1b2c3d4e5é',
     ],
 )
 def test_what_is_not_exactly_ours_shows_nobody(document: str) -> None:
@@ -66,7 +66,7 @@ def test_no_document_raises(document: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [(), ("rt=v2x.trade",), ("rt=v2x*",), ("rt=*",), ("href=/v2x",), ("svc=5", "role=1"), ("id=a1*",)]
+    "query", [(), ("rt=v2x.trade",), ("rt=v2x*",), ("rt=*",), ("href=/t",), ("svc=5", "role=1"), ("id=a1*",)]
 )
 def test_filters_that_fit(query: tuple[str, ...]) -> None:
     assert matches(query, SHOWN)

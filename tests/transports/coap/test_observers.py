@@ -9,6 +9,7 @@ import pytest
 
 from tests.contract.transport_contract import until
 from tests.transports.coap.bench import LoopbackBench, Node, Stranger, fetch, serving
+from transports.coap.address import TRADE_PATH
 from transports.coap.observers import CONFIRM_EVERY
 from transports.coap.packet import Block, Code, Kind, Packet, empty
 from transports.coap.settings import Pace
@@ -137,7 +138,7 @@ async def test_a_large_push_waits_to_be_fetched(node: Node) -> None:
         heard, etag = first.payload, first.etag
         for number in (1, 2, 3):
             wanted = Packet(
-                Kind.CONFIRMABLE, Code.FETCH, 10 + number, b"rest", path=("v2x",), block2=Block(number, False, 1024)
+                Kind.CONFIRMABLE, Code.FETCH, 10 + number, b"rest", path=(TRADE_PATH,), block2=Block(number, False, 1024)
             )
             stranger.send(wanted, node.port)
             answer = await stranger.hears()

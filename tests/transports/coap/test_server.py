@@ -11,7 +11,7 @@ import pytest
 from tests.contract.transport_contract import Peer, until
 from tests.transports.coap.bench import LoopbackBench, Node, Stranger, core, fetch, post, serving
 from transports.coap import CoapTransport
-from transports.coap.address import parse_address
+from transports.coap.address import TRADE_PATH, parse_address
 from transports.coap.linkformat import compose
 from transports.coap.packet import Block, Code, Kind, Packet, encode
 from transports.coap.server import LINK_FORMAT, MAX_REQUESTS_AT_ONCE
@@ -56,7 +56,7 @@ async def test_a_repeated_request_gets_the_same_bytes_and_is_heard_once(node: No
 async def test_a_message_id_that_came_round_is_no_repetition(node: Node) -> None:
     with Stranger() as stranger:
         for token in (b"one", b"two"):
-            stranger.send(Packet(Kind.CONFIRMABLE, Code.POST, 7, token, token, path=("v2x",)), node.port)
+            stranger.send(Packet(Kind.CONFIRMABLE, Code.POST, 7, token, token, path=(TRADE_PATH,)), node.port)
             assert (await stranger.hears()).payload == token
 
 
@@ -88,16 +88,16 @@ async def test_an_open_node_describes_itself_to_anybody(node: Node) -> None:
     ("request_", "code"),
     [
         (Packet(Kind.CONFIRMABLE, Code.GET, 1, path=("other",)), Code.NOT_FOUND),
-        (Packet(Kind.CONFIRMABLE, Code.GET, 1, path=("v2x",)), Code.METHOD_NOT_ALLOWED),
-        (Packet(Kind.CONFIRMABLE, Code.FETCH, 1, path=("v2x",)), Code.METHOD_NOT_ALLOWED),
+        (Packet(Kind.CONFIRMABLE, Code.GET, 1, path=(TRADE_PATH,)), Code.METHOD_NOT_ALLOWED),
+        (Packet(Kind.CONFIRMABLE, Code.FETCH, 1, path=(TRADE_PATH,)), Code.METHOD_NOT_ALLOWED),
         (Packet(Kind.CONFIRMABLE, Code.POST, 1, path=(".well-known", "core")), Code.METHOD_NOT_ALLOWED),
         (Packet(Kind.CONFIRMABLE, Code.GET, 1, path=(".well-known", "core"), accept=60), Code.NOT_ACCEPTABLE),
         (
-            Packet(Kind.CONFIRMABLE, Code.POST, 1, path=("v2x",), block2=Block(1, False, 1024)),
+            Packet(Kind.CONFIRMABLE, Code.POST, 1, path=(TRADE_PATH,), block2=Block(1, False, 1024)),
             Code.ENTITY_INCOMPLETE,
         ),
         (
-            Packet(Kind.CONFIRMABLE, Code.POST, 1, payload=bytes(16), path=("v2x",), block1=Block(3, True, 16)),
+            Packet(Kind.CONFIRMABLE, Code.POST, 1, payload=bytes(16), path=(TRADE_PATH,), block1=Block(3, True, 16)),
             Code.ENTITY_INCOMPLETE,
         ),
     ],
@@ -130,13 +130,13 @@ async def test_a_large_frame_goes_up_and_down_in_parts(node: Node) -> None:
             part = frame[number * 512 : number * 512 + 512]
             block = Block(number, more, 512)
             stranger.send(
-                Packet(Kind.CONFIRMABLE, Code.POST, number, b"up", part, path=("v2x",), block1=block), node.port
+                Packet(Kind.CONFIRMABLE, Code.POST, number, b"up", part, path=(TRADE_PATH,), block1=block), node.port
             )
             answer = await stranger.hears()
             assert answer.block1 == block
         first = answer.payload
         assert (len(first), answer.block2) == (1024, Block(0, True, 1024))
-        rest = Packet(Kind.CONFIRMABLE, Code.POST, 9, b"dn", path=("v2x",), block2=Block(1, False, 1024))
+        rest = Packet(Kind.CONFIRMABLE, Code.POST, 9, b"dn", path=(TRADE_PATH,), block2=Block(1, False, 1024))
         stranger.send(rest, node.port)
         answer = await stranger.hears()
         assert (answer.block2, first + answer.payload) == (Block(1, False, 1024), frame)
@@ -147,7 +147,7 @@ async def test_a_frame_above_the_bound_is_refused(node: Node) -> None:
         for number in range(MAX_FRAME_BYTES // 1024 + 1):
             block = Block(number, True, 1024)
             stranger.send(
-                Packet(Kind.CONFIRMABLE, Code.POST, number, b"up", bytes(1024), path=("v2x",), block1=block),
+                Packet(Kind.CONFIRMABLE, Code.POST, number, b"up", bytes(1024), path=(TRADE_PATH,), block1=block),
                 node.port,
             )
             answer = await stranger.hears()
@@ -156,7 +156,7 @@ async def test_a_frame_above_the_bound_is_refused(node: Node) -> None:
 
 
 async def test_a_secret_node_takes_parts_only_from_those_it_answered(secret: Node) -> None:
-    part = Packet(Kind.CONFIRMABLE, Code.POST, 1, b"up", bytes(1024), path=("v2x",), block1=Block(0, True, 1024))
+    part = Packet(Kind.CONFIRMABLE, Code.POST, 1, b"up", bytes(1024), path=(TRADE_PATH,), block1=Block(0, True, 1024))
     with Stranger() as stranger:
         stranger.send(part, secret.port)
         stranger.send(post(2, b"a frame that it answers"), secret.port)
@@ -187,7 +187,7 @@ async def test_hostile_datagrams_change_nothing(node: Node, caplog: pytest.LogCa
 async def test_a_flood_of_slow_requests_is_bounded(node: Node) -> None:
     with Stranger() as stranger:
         for mid in range(MAX_REQUESTS_AT_ONCE + 50):
-            stranger.send(Packet(Kind.CONFIRMABLE, Code.POST, mid, b"slow", b"hold", path=("v2x",)), node.port)
+            stranger.send(Packet(Kind.CONFIRMABLE, Code.POST, mid, b"slow", b"hold", path=(TRADE_PATH,)), node.port)
             if mid < MAX_REQUESTS_AT_ONCE and mid % 64 == 0:
                 await until(lambda: len(node.handler.heard) == mid + 1, 2_000)  # noqa: B023 - awaited here
         with Stranger() as other:

@@ -14,7 +14,7 @@ class DeafLink:
         self.pushed: list[tuple[list[Item], bool]] = []
         self.ended = False
 
-    def push(self, tag: int, items: list[Item], *, confirmed: bool) -> bool:
+    def push(self, items: list[Item], *, confirmed: bool) -> bool:
         if self.subscribed:
             self.pushed.append((items, confirmed))
         return self.subscribed
@@ -24,7 +24,7 @@ class DeafLink:
 
 
 def made(link: DeafLink) -> ProviderChannel:
-    return ProviderChannel(link, 1)  # type: ignore[arg-type]  # the two methods that it uses
+    return ProviderChannel(link)  # type: ignore[arg-type]  # the two methods that it uses
 
 
 def status(number: int) -> Status:
@@ -94,7 +94,7 @@ async def test_what_did_not_fit_into_the_frame_does_not_count_as_seen() -> None:
             channel.send(entry)
         shown = channel.state_items()
         assert 1 < len(shown) < len(entries)
-        assert len(pack(1, shown)) <= MAX_FRAME_BYTES
+        assert len(pack(shown)) <= MAX_FRAME_BYTES
         seen = channel.heard_alive(Alive(1, 0))
         assert seen == [entry.digest for entry in entries[: len(shown) - 1]]
         assert channel.state_items()[1] == entries[len(shown) - 1]

@@ -11,7 +11,7 @@ from market.terms import Accept, Alive, Closed, Confirm, Decline, Interval, Offe
 from tests.support.node_pair import propose, stranger, town, wish
 from transports.errors import LinkLost
 from transports.secure import Dialer
-from v2xnode.envelope import NO_SESSION, FrameInvalid, Plain, pack, sign_letter, unpack
+from v2xnode.envelope import REFUSED, FrameInvalid, Plain, pack, read, sign_letter
 from v2xnode.trading.selling import MAX_ENTRIES, Selling
 from v2xnode.trading.shop import MAX_REQUESTS_OF_PEER
 
@@ -50,7 +50,7 @@ async def test_a_replayed_opening_changes_nothing_on_the_disk() -> None:
         request = wish(60).request_to(world.key(CAR_A), secrets.token_bytes(16))
         letter = sign_letter(who.identity.signer, request)
         hello = (await who.links._greet(None)).hello
-        opening = Dialer(who.identity.seed, remote=world.key(CAR_A)).first(pack(1, [Plain(hello), letter]))
+        opening = Dialer(who.identity.seed, remote=world.key(CAR_A)).first(pack([Plain(hello), letter]))
         before = world.contents(CAR_A)
         raw = await who.transport.dial(CAR_A)
         answers = {await raw.request(opening, timeout_ms=5_000) for _ in range(10)}
@@ -62,9 +62,9 @@ async def test_a_request_repeated_on_a_link_that_may_be_a_replay_moves_no_sessio
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
-        async with deal.link.pushes(deal.tag) as pushes:
+        async with deal.link.pushes() as pushes:
             await anext(pushes)
-            _, said = await who.dial(CAR_A, deal.letter, tag=deal.tag, key=world.key(CAR_A))
+            _, said = await who.dial(CAR_A, deal.letter, key=world.key(CAR_A))
             assert said == []
             sale = world.nodes[CAR_A]._desk.shop._sales[deal.id]
             assert isinstance(sale, Selling)
@@ -75,12 +75,10 @@ async def test_a_request_repeated_on_a_link_that_may_be_a_replay_moves_no_sessio
 
 async def test_an_unknown_session_is_named_as_such() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
-        deal = await propose(world, who, CAR_A, wish(60))
-        other = deal.tag % 60_000 + 1
-        said = [deal.read(raw) for raw in await deal.link.ask(other, [Plain(Alive(1, 0))])]
-        assert [item.message for item in said] == [Decline(deal.id, Reason.REQUEST_UNKNOWN)]
-        _, resumed = await who.dial(CAR_A, Plain(Resume(bytes(16))), key=world.key(CAR_A))
-        assert len(resumed) == 1
+        link, resumed = await who.dial(CAR_A, Plain(Resume(b"s" * 16)), key=world.key(CAR_A))
+        context = link.context(who.identity.public, b"s" * 16)
+        for said in (resumed, await link.ask([Plain(Alive(1, 0))])):
+            assert [read(raw, context).message for raw in said] == [Decline(b"s" * 16, Reason.REQUEST_UNKNOWN)]
 
 
 async def test_a_session_belongs_to_the_peer_that_opened_it() -> None:
@@ -89,10 +87,10 @@ async def test_a_session_belongs_to_the_peer_that_opened_it() -> None:
         theirs = await propose(world, other, CAR_A, wish(10))
         accept = await deal.accept()
         before = world.contents(CAR_A)
-        said = [theirs.read(raw) for raw in await theirs.link.ask(deal.tag, [accept])]
-        assert [item.message for item in said] == [Decline(theirs.id, Reason.REQUEST_UNKNOWN)]
+        _, said = await other.dial(CAR_A, Plain(Resume(deal.id)), key=world.key(CAR_A))
+        assert len(said) == 1, "a refusal"
         with pytest.raises(FrameInvalid):  # signed by another than the link's peer
-            await theirs.link.ask(theirs.tag, [accept])
+            await theirs.link.ask([accept])
         assert world.contents(CAR_A) == before
 
 
@@ -120,20 +118,20 @@ async def test_a_session_belongs_to_the_peer_that_opened_it() -> None:
 async def test_a_frame_that_breaks_the_rules_is_refused_and_the_node_goes_on(items: list[object]) -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
-        assert unpack(await who.say(deal.link, cbor.encode([deal.tag, *items]))) == (NO_SESSION, [])
+        assert await who.say(deal.link, cbor.encode(items)) == REFUSED
         assert [item.message for item in await deal.ask(deal.letter)] == [deal.answer.message]
 
 
-@pytest.mark.parametrize("frame", [b"", b"\xff", cbor.encode([]), cbor.encode([True]), cbor.encode({0: 1})])
+@pytest.mark.parametrize("frame", [b"", b"\xff", REFUSED, cbor.encode([True]), cbor.encode({0: 1})])
 async def test_what_is_no_frame_is_refused_alike(frame: bytes) -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
-        assert unpack(await who.say(deal.link, frame)) == (NO_SESSION, [])
+        assert await who.say(deal.link, frame) == REFUSED
 
 
 async def test_what_does_not_open_a_link_is_met_with_silence() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
-        payload = pack(1, [Plain((await who.links._greet(None)).hello), Plain(Alive(1, 0))])
+        payload = pack([Plain((await who.links._greet(None)).hello), Plain(Alive(1, 0))])
         raw = await who.transport.dial(CAR_A)
         known = Dialer(who.identity.seed, remote=world.key(CAR_A))
         with pytest.raises(LinkLost):
