@@ -20,7 +20,7 @@ PROGRAMS = ("coap-client", "coap-client-notls", "coap-client-openssl", "coap-cli
 ANSWER_S = 2
 """How long the client waits; on loopback an answer comes within some milliseconds."""
 CORE = ".well-known/core"
-LINK = re.compile(r'</v2x>;rt="v2x\.trade";role=1;svc=5;id=[0-9a-f]{10}')
+LINK = re.compile(r'</t>;rt="v2x\.trade";role=1;svc=5;id=[0-9a-f]{10}')
 
 
 @pytest.fixture(scope="module")

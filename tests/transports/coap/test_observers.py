@@ -138,7 +138,12 @@ async def test_a_large_push_waits_to_be_fetched(node: Node) -> None:
         heard, etag = first.payload, first.etag
         for number in (1, 2, 3):
             wanted = Packet(
-                Kind.CONFIRMABLE, Code.FETCH, 10 + number, b"rest", path=(TRADE_PATH,), block2=Block(number, False, 1024)
+                Kind.CONFIRMABLE,
+                Code.FETCH,
+                10 + number,
+                b"rest",
+                path=(TRADE_PATH,),
+                block2=Block(number, False, 1024),
             )
             stranger.send(wanted, node.port)
             answer = await stranger.hears()
