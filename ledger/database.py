@@ -42,13 +42,13 @@ def open_for_writing(path: Path) -> Engine:
     Its first connection raises NotDurable when SQLite does not accept the settings.
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
-    return _engine(lambda: _connect(str(path), assure_durable), begin="BEGIN IMMEDIATE")
+    return engine_of(lambda: _connect(str(path), assure_durable))
 
 
 def open_for_reading(path: Path) -> Engine:
     """An engine that can't change the file, and that works while a node writes to it."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
-    return _engine(lambda: _connect(address, _distrust), begin="BEGIN")
+    return engine_of(lambda: _connect(address, _distrust), begin="BEGIN")
 
 
 def assure_durable(driver: sqlite3.Connection) -> None:
@@ -83,7 +83,8 @@ def _connect(address: str, prepare: Callable[[sqlite3.Connection], None]) -> sql
     return driver
 
 
-def _engine(connect: Callable[[], sqlite3.Connection], *, begin: str) -> Engine:
+def engine_of(connect: Callable[[], sqlite3.Connection], *, begin: str = "BEGIN IMMEDIATE") -> Engine:
+    """An engine whose connections are made by `connect`, and whose transactions begin as said."""
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
     @event.listens_for(engine, "begin")

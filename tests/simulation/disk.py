@@ -1,0 +1,102 @@
+"""A disk whose durability is modelled: what a power cut leaves of a database, where in a commit a process may die."""
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeVar
+
+from ledger.database import engine_of
+from ledger.errors import StoreFailed
+from ledger.signing import Signer
+from ledger.store import Ledger
+from ledger.transaction import Transaction
+from v2xnode.entropy import Entropy
+from v2xnode.settling import posting_rule
+
+T = TypeVar("T")
+
+UNSYNCED_COMMITS = 12
+"""Commits that a power cut takes back where a commit returns before it is on the platter."""
+
+
+class Synchronous(Enum):
+    """What a returned commit means (SQLite's words)."""
+
+    FULL = auto()
+    NORMAL = auto()
+
+
+@dataclass(slots=True)
+class Disk:
+    """The database of one node through its lives. image: what is on the platter."""
+
+    synchronous: Synchronous = Synchronous.FULL
+    image: bytes = b""
+    full: bool = False
+    """No room: every commit fails."""
+    _older: "deque[bytes]" = field(default_factory=lambda: deque(maxlen=UNSYNCED_COMMITS))
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection that sees what the platter holds."""
+        opened = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if self.image:
+            opened.deserialize(self.image)
+        opened.execute("PRAGMA foreign_keys=ON")
+        return opened
+
+    def committed(self, connection: sqlite3.Connection) -> None:
+        """A commit has returned."""
+        if self.synchronous is Synchronous.NORMAL:
+            self._older.append(connection.serialize())
+
+    def lose_process(self, connection: sqlite3.Connection) -> None:
+        """The process dies; the machine goes on and writes what it was given."""
+        self.image = connection.serialize()
+
+    def lose_power(self, connection: sqlite3.Connection) -> None:
+        """What was not synced is gone."""
+        self.image = self._older[0] if self._older else connection.serialize()
+        self._older.clear()
+
+
+@dataclass(slots=True)
+class DiskWriter:
+    """Takes transactions as the ledger's thread does, and runs each at once. `reached` is told before and after each
+    commit, and may end this life there: then nothing more is written, and nobody hears what was."""
+
+    disk: Disk
+    ledger: Ledger
+    driver: sqlite3.Connection
+    reached: Callable[[str], None]
+    dead: bool = False
+    commits: int = 0
+    _end: "Future[None]" = field(default_factory=Future)
+
+    @classmethod
+    def open(cls, disk: Disk, signer: Signer, entropy: Entropy, reached: Callable[[str], None]) -> "DiskWriter":
+        driver = disk.connect()
+        ledger = Ledger.over(engine_of(lambda: driver), signer, posting_rule=posting_rule, entropy=entropy)
+        return cls(disk, ledger, driver, reached)
+
+    def submit(self, fn: Callable[[Transaction], T]) -> "Future[T]":
+        """See `ledger.writer.Writer.submit`."""
+        future: Future[T] = Future()
+        self.reached("before_commit")
+        if self.dead:
+            return future  # for ever: whoever waits for it is dead too
+        try:
+            if self.disk.full:
+                raise StoreFailed("database or disk is full")
+            result = self.ledger.transact(fn)
+        except Exception as problem:  # noqa: BLE001  # whatever it is, it is the waiter's
+            future.set_exception(problem)
+            return future
+        self.commits += 1
+        self.disk.committed(self.driver)
+        self.reached("after_commit")
+        if not self.dead:
+            future.set_result(result)
+        return future

@@ -1,0 +1,350 @@
+"""A world drawn from a seed: who is there, who buys what of whom, and everything that goes wrong meanwhile."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from market.errors import Reason
+from market.units import Service
+from tests.simulation.disk import Disk, Synchronous
+from tests.simulation.life import Air, Body
+from v2xnode.cli.demo.world import CAR_A, CAST, EVENING_MS, RESERVE_WH, configuration, demo_world
+from v2xnode.config import parse_config
+from v2xnode.devices.plant.plant import Plant
+from v2xnode.devices.simulated import LocalPlant
+from v2xnode.errors import NodeError
+from v2xnode.identity import Identity
+from v2xnode.toml import to_toml
+from v2xnode.trading.need import Wish
+
+TROUBLE_S = 60.0
+"""World time in which things go wrong."""
+REST_S = 1_200.0
+"""World time after that in which every session has to be over: what a provider has not heard is told again every
+five minutes."""
+LOOK_MS = 300
+SPARE_WH = 400
+LABELS = ("before_commit", "after_commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """A need of one node."""
+
+    at_s: float
+    client: str
+    service: Service
+    energy_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that happens at a moment. what: see `World._trouble`; who: node or pair; amount: seconds, or a number
+    of commits."""
+
+    at_s: float
+    what: str
+    who: tuple[str, ...]
+    amount: float = 0.0
+
+
+ACTS: Mapping[Service, tuple[str, str, str]] = {
+    Service.V2V: ("box", "car_a.v2v", "car_b.v2v"),
+    Service.V2H: ("wallbox", "car_a.v2h", "house.v2h"),
+    Service.V2L: ("extension", "car_b.v2l", "cabin.v2l"),
+}
+LARGEST_WH = {Service.V2V: 150, Service.V2H: 20, Service.V2L: 8}
+"""What takes about as long in each service."""
+PERMIT_MS = 3_500
+"""World time after which a device whose node died has opened by itself: a permit's life, and a look of the plant."""
+POWER_W = {Service.V2V: 50_000, Service.V2H: 11_000, Service.V2L: 3_600}
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a seed means, before it happens."""
+
+    services: tuple[Service, ...]
+    purchases: tuple[Purchase, ...]
+    troubles: tuple[Trouble, ...]
+    air: Mapping[str, Any]
+    crashes: bool
+
+    @property
+    def places(self) -> list[str]:
+        """The nodes that take part."""
+        ends = [end.split(".")[0] for service in self.services for end in ACTS[service][1:]]
+        return list(dict.fromkeys(ends))
+
+
+def plan(seed: int) -> Plan:
+    """Draw a plan: a third of the seeds without crashes, every tenth without any trouble."""
+    chance = random.Random(seed)
+    services = tuple(sorted(chance.sample(list(ACTS), chance.choice([1, 1, 1, 2])), key=int))
+    purchases = []
+    for service in services:
+        for _ in range(chance.choice([1, 1, 2])):
+            client = ACTS[service][2].split(".")[0]
+            purchases.append(Purchase(chance.uniform(0, 8), client, service, chance.randint(2, LARGEST_WH[service])))
+    drawn = Plan(services, tuple(purchases), (), {}, crashes=seed % 3 != 0)
+    if seed % 10 == 9:
+        return drawn
+    kinds = CALM + (CRASHES if drawn.crashes else ())
+    troubles = [_trouble(chance, chance.choice(kinds), drawn.places) for _ in range(chance.randint(1, 5))]
+    if drawn.crashes and not any(each.what in CRASHES for each in troubles):
+        troubles.append(_trouble(chance, chance.choice(CRASHES), drawn.places))
+    slow = chance.choice([(1, 5), (5, 60), (50, 400)])
+    return replace_plan(drawn, tuple(sorted(troubles, key=lambda each: each.at_s)), {"delay_ms": slow})
+
+
+def replace_plan(drawn: Plan, troubles: tuple[Trouble, ...], air: Mapping[str, Any]) -> Plan:
+    return Plan(drawn.services, drawn.purchases, troubles, air, drawn.crashes)
+
+
+CALM = ("bad_air", "apart", "stop", "jump", "disk_full", "unplug", "restart")
+CRASHES = ("kill", "power_loss", "kill_at_commit", "power_loss_at_commit")
+
+
+def _trouble(chance: random.Random, what: str, places: list[str]) -> Trouble:
+    who = tuple(chance.sample(places, 2)) if what == "apart" else (chance.choice(places),)
+    at_s = chance.uniform(0, TROUBLE_S / 2)
+    amounts: Mapping[str, Callable[[], float]] = {
+        "jump": lambda: chance.choice([-86_400.0, -30.0, -2.0, 2.0, 30.0, 86_400.0]),
+        "kill_at_commit": lambda: chance.randint(1, 14),
+        "power_loss_at_commit": lambda: chance.randint(1, 14),
+        "bad_air": lambda: chance.choice([50, 150, 300]),
+    }
+    return Trouble(at_s, what, who, amounts.get(what, lambda: chance.choice([0.5, 2.0, 8.0, 25.0]))())
+
+
+@dataclass(slots=True)
+class World:
+    """A plan as it happens. `trace` is everything of note, in order."""
+
+    seed: int
+    drawn: Plan
+    synchronous: Synchronous = Synchronous.FULL
+    bodies: dict[str, Body] = field(default_factory=dict)
+    trace: list[str] = field(default_factory=list)
+    confirmed: Callable[[Body], None] = lambda body: None
+    """Told after each commit of a node."""
+    begun_wh: dict[str, int] = field(default_factory=dict)
+    """What each meter of a provider showed at first."""
+    lowest_wh: int = 0
+    """The least that was in car_a's battery."""
+    unpermitted: list[tuple[str, int, str, int]] = field(default_factory=list)
+    """(node, since when it is dead, its terminal, power there) where no permit can be alive any more."""
+    plant: Plant = field(init=False)
+    air: Air = field(init=False)
+    _doomed: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    _watching: "asyncio.Task[None] | None" = None
+    _began_s: float = 0.0
+
+    def wall_s(self) -> float:
+        """UTC of the world."""
+        return EVENING_MS / 1000 + asyncio.get_running_loop().time() - self._began_s
+
+    def now_ms(self) -> int:
+        return int(self.wall_s() * 1000)
+
+    def note(self, what: str) -> None:
+        loop = asyncio.get_running_loop()
+        self.trace.append(f"{loop.time() - self._began_s:9.3f} {what}")
+
+    async def happen(self) -> None:
+        """All of it, until the world is at rest or its time is up."""
+        self._began_s = asyncio.get_running_loop().time()
+        self._build()
+        for body in self.bodies.values():
+            await body.start()
+        self._tasks += [asyncio.create_task(self._buy(each)) for each in self.drawn.purchases]
+        self._tasks += [asyncio.create_task(self._strike(each)) for each in self.drawn.troubles]
+        self._watching = asyncio.create_task(self._watch())
+        await asyncio.sleep(TROUBLE_S)
+        await self._heal()
+        await self._rest()
+
+    def _build(self) -> None:
+        world = demo_world()
+        full = replace(world.batteries[CAR_A], energy_wh=RESERVE_WH + SPARE_WH)
+        self.plant = Plant(replace(world, batteries={**world.batteries, CAR_A: full}), lambda entry: None)
+        self.air = Air(self.seed, **self.drawn.air)
+        for service in self.drawn.services:
+            self.plant.plug(*ACTS[service])
+            self.begun_wh[ACTS[service][1]] = self.plant.read(ACTS[service][1]).export_wh
+        self.lowest_wh = self._stored_wh()
+        access = LocalPlant(self.plant, self.now_ms)
+        for number, place in enumerate(self.drawn.places):
+            cast = next(each for each in CAST if each.place == place)
+            config = parse_config(to_toml(configuration(cast, "unused")))  # type: ignore[arg-type]
+            chance = random.Random(self.seed * 100 + number)
+            identity = Identity.from_seed(hashlib.sha256(place.encode()).digest(), chance.randbytes)
+            disk = Disk(self.synchronous)
+            self.bodies[place] = Body(cast, config, identity, disk, self.air, access, self._reached, self.wall_s)
+
+    # what people do
+
+    async def _buy(self, purchase: Purchase) -> None:
+        await asyncio.sleep(purchase.at_s)
+        life = self.bodies[purchase.client].life
+        if life is None or life.task.done():
+            return
+        wish = Wish(purchase.service, purchase.energy_wh, 1, POWER_W[purchase.service], 600_000, 600_000)
+        try:
+            trade = await life.node.request(wish, look_ms=LOOK_MS)
+            self.note(f"{purchase.client} bought {trade['delivered_wh']}, {trade['state']}")
+        except NodeError as problem:
+            self.note(f"{purchase.client} bought nothing: {problem.code}")
+
+    # what goes wrong
+
+    def _reached(self, body: Body, label: str) -> None:
+        if label == "after_commit":
+            self.confirmed(body)
+        kind, commits, life = self._doomed.get(body.name, ("", 0, 0))
+        if not kind or body.life is None or life != body.lives or body.life.writer.commits < commits:
+            return
+        del self._doomed[body.name]
+        self.note(f"{body.name} dies {label} {commits}")
+        body.die(self.now_ms(), power=kind.startswith("power"))
+
+    async def _strike(self, trouble: Trouble) -> None:
+        await asyncio.sleep(trouble.at_s)
+        self.note(f"{trouble.what} {' '.join(trouble.who)} {trouble.amount}")
+        await getattr(self, f"_{trouble.what}")(trouble)
+
+    async def _bad_air(self, trouble: Trouble) -> None:
+        self.air.worsen(int(trouble.amount), 50, 100)
+
+    async def _apart(self, trouble: Trouble) -> None:
+        self.air.apart.add(frozenset(trouble.who))
+        await asyncio.sleep(trouble.amount)
+        self.air.apart.discard(frozenset(trouble.who))
+
+    async def _stop(self, trouble: Trouble) -> None:
+        life = self.bodies[trouble.who[0]].life
+        if life is not None:
+            await life.node.stop(reason=Reason.STOPPED_BY_OWNER)
+
+    async def _jump(self, trouble: Trouble) -> None:
+        self.bodies[trouble.who[0]].clock_off_s += trouble.amount
+
+    async def _disk_full(self, trouble: Trouble) -> None:
+        disk = self.bodies[trouble.who[0]].disk
+        disk.full = True
+        await asyncio.sleep(trouble.amount)
+        disk.full = False
+
+    async def _unplug(self, trouble: Trouble) -> None:
+        for service in self.drawn.services:
+            cable, *ends = ACTS[service]
+            if trouble.who[0] in ends[0] + ends[1]:
+                self.plant.plug(cable, None, None)
+
+    async def _restart(self, trouble: Trouble) -> None:
+        """In order: the process is asked to stop, and does."""
+        body = self.bodies[trouble.who[0]]
+        life, body.life = body.life, None
+        if life is None:
+            return
+        life.task.cancel()
+        await asyncio.wait({life.task})
+        body.died_ms = self.now_ms()
+        body.disk.lose_process(life.writer.driver)
+        await asyncio.sleep(trouble.amount)
+        await body.start()
+
+    async def _kill(self, trouble: Trouble, *, power: bool = False) -> None:
+        body = self.bodies[trouble.who[0]]
+        body.die(self.now_ms(), power=power)
+        await asyncio.sleep(trouble.amount)
+        if not body.alive:
+            await body.start()
+
+    async def _power_loss(self, trouble: Trouble) -> None:
+        await self._kill(trouble, power=True)
+
+    async def _kill_at_commit(self, trouble: Trouble) -> None:
+        body = self.bodies[trouble.who[0]]
+        if body.life is not None:
+            self._doomed[body.name] = (trouble.what, body.life.writer.commits + int(trouble.amount), body.lives)
+        await asyncio.sleep(TROUBLE_S / 3)
+        self._doomed.pop(body.name, None)
+        if not body.alive:
+            await body.start()
+
+    async def _power_loss_at_commit(self, trouble: Trouble) -> None:
+        await self._kill_at_commit(trouble)
+
+    # the end
+
+    async def _heal(self) -> None:
+        """Nothing goes wrong any more; who is dead is started again."""
+        self.note("heal")
+        self._doomed.clear()
+        self.air.apart.clear()
+        self.air.worsen(0, 0, 0)
+        strikes = self._tasks[len(self.drawn.purchases) :]
+        for body in self.bodies.values():
+            body.clock_off_s, body.disk.full = 0.0, False
+        if strikes:
+            await asyncio.wait(strikes)
+        for body in self.bodies.values():
+            if not body.alive:
+                await body.start()
+
+    async def _rest(self) -> None:
+        ends_s = asyncio.get_running_loop().time() + REST_S
+        while not self.at_rest() and asyncio.get_running_loop().time() < ends_s:  # noqa: ASYNC110  # a database too
+            await asyncio.sleep(5)
+
+    def at_rest(self) -> bool:
+        """Whether no delivery runs and nothing is locked or waits to be told."""
+        return all(self._is_idle(body) for body in self.bodies.values())
+
+    def _is_idle(self, body: Body) -> bool:
+        life = body.life
+        if life is None or life.node._desk.deliveries.running or life.node._desk.buying.tasks:
+            return False
+        return life.writer.ledger.transact(lambda view: not view.locks() and not view.outbox())
+
+    async def end(self) -> None:
+        """Stop what is left."""
+        for body in self.bodies.values():
+            if body.life is not None:
+                body.life.task.cancel()
+                await asyncio.wait({body.life.task})
+            await body.bury()
+        left = [*self._tasks, *([] if self._watching is None else [self._watching])]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    # what is seen
+
+    def _stored_wh(self) -> int:
+        state = self.plant.state(CAR_A)
+        return state.capacity_wh - state.room_wh
+
+    async def _watch(self) -> None:
+        """Twice a second: the reserve, and power where nobody holds a permit any more."""
+        while True:
+            await asyncio.sleep(0.5)
+            self.plant.advance(self.now_ms())
+            self.lowest_wh = min(self.lowest_wh, self._stored_wh())
+            for body in self.bodies.values():
+                if body.alive or self.now_ms() - body.died_ms < PERMIT_MS:
+                    continue
+                for _, role, terminal, _ in body.cast.paths:
+                    power_w = abs(self.plant.sense(terminal).power_w)
+                    if power_w and needs_permit(terminal, role):
+                        self.unpermitted.append((body.name, body.died_ms, terminal, power_w))
+
+
+def needs_permit(terminal: str, role: str) -> bool:
+    """A load's side of an AC socket holds none: it takes what is there."""
+    return not (terminal.endswith(".v2l") and role == "client")
