@@ -92,11 +92,11 @@ class Question:
             self._pushed.lost(why)
 
     async def _exchange(self, packet: Packet) -> Packet:
-        """One confirmable message and the answer to it. Waits for ever: the caller has the deadline."""
+        """One confirmable message, repeated until it is answered. Waits for ever: the caller has the deadline."""
         answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
-        self._answer, self._mid, self._acknowledged = answer, self._endpoint.new_mid(), False
+        self._answer, self._mid, self._acknowledged = answer, self._endpoint.new_mid(self._peer), False
         fate = Fate(acknowledged=self._was_acknowledged, failed=self._failed)
-        attempt = self._endpoint.confirm(packet.numbered(self._mid), self._peer, fate, hasty=True)
+        attempt = self._endpoint.confirm(packet.numbered(self._mid), self._peer, fate, awaited=True)
         try:
             return await answer
         finally:

@@ -19,7 +19,7 @@ MAX_UPLOADS = 64
 """Frames that strangers may leave half sent: 256 KiB in all, the oldest goes first."""
 
 UPLOAD_KEEP_MS = 60_000
-"""A frame of four blocks takes seconds; at the default pace its sender tries one block for 40 to 60 s at most."""
+"""A frame of four blocks takes seconds; whoever needs a minute for one block has given up."""
 
 MAX_BODIES = 64
 """Large answers and pushes kept for the peer that still fetches their rest: 256 KiB in all."""

@@ -72,7 +72,7 @@ class CoapLink:
     def _leave(self, token: bytes) -> None:
         """Tell the acceptor once (RFC 7641, 3.6); should it be lost, the next push is answered with a reset."""
         if not self._endpoint.closed:
-            mid = self._endpoint.new_mid()
+            mid = self._endpoint.new_mid(self._peer)
             leaving = Packet(
                 Kind.NON_CONFIRMABLE, Code.FETCH, mid, token, path=(TRADE_PATH,), observe=OBSERVE_DEREGISTER
             )

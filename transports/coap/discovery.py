@@ -181,7 +181,7 @@ class Beacon:
         answer = Packet(
             Kind.NON_CONFIRMABLE,
             Code.CONTENT,
-            self._endpoint.new_mid(),
+            self._endpoint.new_mid(peer),
             question.token,
             compose(announcement, at).encode(),
             content_format=LINK_FORMAT,

@@ -9,13 +9,14 @@ and need IPv6 sockets. Its codec is (see `packet`).
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from transports.coap.address import Peer
 from transports.coap.datagrams import UdpSocket, Unreachable, Via
 from transports.coap.packet import TOKEN_BYTES, Kind, Packet, decode, empty, encode
+from transports.coap.round_trips import RoundTrips, waits_ms
 from transports.coap.settings import Pace
 from transports.coap.shelf import Shelf
 
@@ -61,16 +62,19 @@ class Fate:
 class Attempt:
     """One confirmable message on its way to one peer."""
 
-    def __init__(self, endpoint: "Endpoint", peer: Peer, via: Via | None, fate: Fate, *, hasty: bool) -> None:
+    def __init__(self, endpoint: "Endpoint", peer: Peer, via: Via | None, fate: Fate, *, awaited: bool) -> None:
         self._endpoint = endpoint
         self._peer = peer
         self._via = via
         self._fate = fate
-        self._hasty = hasty
-        self._waits_s = endpoint.waits_s(peer)
+        self._awaited = awaited
+        self._waits_ms = endpoint.waits_ms(peer)
+        self._ends_at_ms = endpoint.now_ms() + endpoint.patience_ms
         self._timer: asyncio.TimerHandle | None = None
         self._mid: int | None = None
         self._datagram = b""
+        self._copies = 0
+        self._first_at_ms = 0
 
     def start(self, packet: Packet) -> None:
         self._take(packet)
@@ -78,6 +82,7 @@ class Attempt:
 
     def acknowledge(self) -> None:
         if self.stop():
+            self._endpoint.answered(self._peer, self._first_at_ms, self._copies)
             self._fate.acknowledged()
 
     def fail(self, why: str) -> None:
@@ -98,19 +103,24 @@ class Attempt:
         if self._mid is not None:
             self._endpoint.attempts.pop((self._peer, self._mid), None)
         self._mid, self._datagram = packet.mid, encode(packet)
+        self._copies, self._first_at_ms = 0, self._endpoint.now_ms()
         self._endpoint.attempts[self._peer, self._mid] = self
 
     def _transmit(self) -> None:
+        self._copies += 1
         try:
             self._endpoint.transmit(self._datagram, self._peer, self._via)
         except Unreachable as error:
-            if self._hasty:
+            if self._awaited:
                 self.fail(str(error))
                 return
-        self._timer = asyncio.get_running_loop().call_later(self._waits_s.pop(), self._waited)
+        wait_ms = next(self._waits_ms)
+        if not self._awaited:
+            wait_ms = min(wait_ms, self._ends_at_ms - self._endpoint.now_ms())
+        self._timer = asyncio.get_running_loop().call_later(wait_ms / 1000, self._waited)
 
     def _waited(self) -> None:
-        if not self._waits_s:
+        if not self._awaited and self._endpoint.now_ms() >= self._ends_at_ms:
             self.fail("no acknowledgement came")
             return
         newer = self._fate.newer()
@@ -126,6 +136,7 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
         self._pace = pace
+        self._round_trips = RoundTrips(pace.first_wait_ms)
         self._mid = secrets.randbelow(1 << 16)
         self.attempts: dict[tuple[Peer, int], Attempt] = {}
         self._listeners: dict[tuple[Peer, bytes], Listener] = {}
@@ -155,8 +166,12 @@ class Endpoint:
     def reaches(self, peer: Peer) -> bool:
         return self._socket.reaches(peer)
 
-    def new_mid(self) -> int:
+    def new_mid(self, peer: Peer) -> int:
+        """The next message id, never one under which a message to `peer` still waits for its acknowledgement. All
+        peers draw from one sequence, so that it takes 65,536 messages until one comes round."""
         self._mid = (self._mid + 1) & 0xFFFF
+        while (peer, self._mid) in self.attempts:  # ends: a peer has a few dozen under way at most
+            self._mid = (self._mid + 1) & 0xFFFF
         return self._mid
 
     def new_token(self, peer: Peer) -> bytes:
@@ -179,11 +194,15 @@ class Endpoint:
         self._socket.send(datagram, peer, via)
 
     def confirm(
-        self, packet: Packet, peer: Peer, fate: Fate, *, via: Via | None = None, hasty: bool = False
+        self, packet: Packet, peer: Peer, fate: Fate, *, via: Via | None = None, awaited: bool = False
     ) -> Attempt:
-        """Send a confirmable message until it is acknowledged. hasty: fail at once when the system knows no way to
-        the peer, rather than wait for one to come back."""
-        attempt = Attempt(self, peer, via, fate, hasty=hasty)
+        """Send a confirmable message until it is acknowledged.
+
+        awaited: somebody waits for it with a deadline of their own. Then it is repeated until they stop it, and fails
+        at once when the system knows no way to the peer. Otherwise it is given up after `patience_ms`, by when a way
+        may have come back.
+        """
+        attempt = Attempt(self, peer, via, fate, awaited=awaited)
         attempt.start(packet)
         return attempt
 
@@ -197,12 +216,21 @@ class Endpoint:
         if refuse:
             self._forgotten.put((peer, token), None, self.now_ms())
 
-    def waits_s(self, peer: Peer) -> list[float]:
-        """The waits before each repetition and before giving up, last first. A round-trip estimate of `peer` belongs
-        here."""
-        first_ms = self._pace.first_wait_ms
-        wait_ms = first_ms + secrets.randbelow(1 + first_ms * self._pace.spread_permille // 1000)
-        return [(wait_ms << doubling) / 1000 for doubling in range(self._pace.max_retransmit, -1, -1)]
+    @property
+    def patience_ms(self) -> int:
+        """How long a message is repeated for which nobody has a deadline."""
+        return self._pace.patience_ms
+
+    def waits_ms(self, peer: Peer) -> Iterator[int]:
+        """The waits after each copy of one message to `peer`, by its round trips so far and a little chance, which
+        keeps apart those that lost their messages in the same collision."""
+        wait_ms = self._round_trips.wait_ms(peer, self.now_ms())
+        return waits_ms(wait_ms + secrets.randbelow(1 + wait_ms * self._pace.spread_permille // 1000))
+
+    def answered(self, peer: Peer, first_at_ms: int, copies: int) -> None:
+        """`peer` acknowledged a message just now, of which the first of so many copies was sent then."""
+        now_ms = self.now_ms()
+        self._round_trips.answered(peer, now_ms - first_at_ms, copies, now_ms)
 
     def _received(self, datagram: bytes, peer: Peer, via: Via | None) -> None:
         packet = decode(datagram)

@@ -138,11 +138,11 @@ class Observer:
 
     def _farewell(self, kind: Kind) -> Packet:
         """An answer without Observe and no success ends an observation (RFC 7641, 4.2)."""
-        return Packet(kind, Code.NOT_FOUND, self._endpoint.new_mid(), self._watch.token)
+        return Packet(kind, Code.NOT_FOUND, self._endpoint.new_mid(self._watch.peer), self._watch.token)
 
     def _notification(self, kind: Kind, frame: bytes) -> Packet:
         body, watch = Body(frame), self._watch
-        mid, observe = self._endpoint.new_mid(), self._next_number()
+        mid, observe = self._endpoint.new_mid(watch.peer), self._next_number()
         if body.fits:
             return Packet(kind, Code.CONTENT, mid, watch.token, frame, observe=observe)
         self._bodies.keep(watch.peer, watch.token, body, self._endpoint.now_ms())

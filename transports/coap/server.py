@@ -231,7 +231,7 @@ class Server:
         return self._shown() is not None or self._acquainted.holds(peer, self._endpoint.now_ms())
 
     def _reply(self, asked: _Asked, code: Code, payload: bytes, options: _Options = _PLAIN) -> None:
-        answer = encode(asked.reply(code, payload, self._endpoint.new_mid(), options))
+        answer = encode(asked.reply(code, payload, self._endpoint.new_mid(asked.peer), options))
         key = (asked.peer, asked.packet.mid, asked.packet.token)
         self._recent.put(key, answer, self._endpoint.now_ms())
         self._endpoint.repeat(answer, asked.peer, asked.via)

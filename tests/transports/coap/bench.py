@@ -12,7 +12,7 @@ from transports.coap.address import TRADE_PATH
 from transports.coap.packet import Code, Kind, Packet, decode, encode
 from transports.interface import Link, Transport
 
-QUICK = Pace(first_wait_ms=50, spread_permille=500, max_retransmit=5)
+QUICK = Pace(first_wait_ms=50, spread_permille=500, patience_ms=3_000)
 """Loopback answers at once; what is lost there was meant to be."""
 
 

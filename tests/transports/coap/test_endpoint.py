@@ -13,7 +13,7 @@ from transports.coap.endpoint import Endpoint, Fate
 from transports.coap.packet import Code, Kind, Packet, empty
 from transports.coap.settings import CoapSettings, Pace
 
-FAST = Pace(first_wait_ms=20, spread_permille=0, max_retransmit=3)
+FAST = Pace(first_wait_ms=20, spread_permille=0, patience_ms=110)
 
 
 @dataclass
@@ -55,17 +55,43 @@ def opened(recorder: Recorder) -> tuple[Endpoint, int]:
     return endpoint, port
 
 
-async def test_a_message_is_repeated_with_doubled_waits_until_it_is_given_up(recorder: Recorder) -> None:
+async def test_a_message_for_which_nobody_waits_is_repeated_for_as_long_as_patience_lasts(recorder: Recorder) -> None:
     endpoint, _ = opened(recorder)
-    peer = Peer("127.0.0.1", 9)
-    assert endpoint.waits_s(peer) == [0.160, 0.080, 0.040, 0.020]
     with Stranger() as stranger:
         endpoint.confirm(post(1), parse_address(stranger.address), recorder.fate())
-        repeats = [await stranger.receive() for _ in range(4)]
+        repeats = [await stranger.receive() for _ in range(4)]  # after 20, 20 and 40 ms; the next would be after 80
         assert len(set(repeats)) == 1
         assert await recorder.next() == "no acknowledgement came"
-        assert await stranger.hears_nothing(50)
+        assert await stranger.hears_nothing(100)
     assert not endpoint.attempts
+    endpoint.close()
+
+
+async def test_a_message_for_which_somebody_waits_is_repeated_until_it_is_stopped(recorder: Recorder) -> None:
+    endpoint, _ = opened(recorder)
+    with Stranger() as stranger:
+        attempt = endpoint.confirm(post(1), parse_address(stranger.address), recorder.fate(), awaited=True)
+        repeats = [await stranger.receive() for _ in range(5)]  # the last is sent when patience has run out
+        assert len(set(repeats)) == 1
+        assert attempt.stop()
+        assert await stranger.hears_nothing(200)
+    assert recorder.told.empty()
+    assert not endpoint.attempts
+    endpoint.close()
+
+
+async def test_a_slow_peer_is_waited_for_longer_from_then_on(recorder: Recorder) -> None:
+    endpoint, port = opened(recorder)
+    with Stranger() as stranger:
+        peer = parse_address(stranger.address)
+        assert next(endpoint.waits_ms(peer)) == FAST.first_wait_ms
+        endpoint.confirm(post(1), peer, recorder.fate(), awaited=True)
+        for _ in range(3):
+            await stranger.hears()
+        stranger.send(empty(Kind.ACKNOWLEDGEMENT, 1), port)
+        assert await recorder.next() == "acknowledged"
+        assert next(endpoint.waits_ms(peer)) > FAST.first_wait_ms
+        assert next(endpoint.waits_ms(Peer("127.0.0.1", 9))) == FAST.first_wait_ms
     endpoint.close()
 
 
@@ -112,10 +138,10 @@ async def test_a_newer_message_takes_the_place_of_a_repetition(recorder: Recorde
     endpoint.close()
 
 
-async def test_the_hasty_hear_at_once_that_there_is_no_way(recorder: Recorder) -> None:
+async def test_who_waits_hears_at_once_that_there_is_no_way(recorder: Recorder) -> None:
     endpoint, _ = opened(recorder)
     nowhere = Peer("255.255.255.255", 9)
-    endpoint.confirm(post(1), nowhere, recorder.fate(), hasty=True)
+    endpoint.confirm(post(1), nowhere, recorder.fate(), awaited=True)
     assert "denied" in str(recorder.told.get_nowait())
     endpoint.confirm(post(2), nowhere, recorder.fate())
     assert recorder.told.empty()
@@ -177,7 +203,23 @@ async def test_pings_and_nonsense_go_unanswered(recorder: Recorder) -> None:
 
 async def test_message_ids_go_round_and_tokens_do_not_repeat(recorder: Recorder) -> None:
     endpoint, _ = opened(recorder)
-    mids = [endpoint.new_mid() for _ in range(1 << 16)]
+    peer = Peer("127.0.0.1", 9)
+    mids = [endpoint.new_mid(peer) for _ in range(1 << 16)]
     assert sorted(mids) == list(range(1 << 16))
-    assert len({endpoint.new_token(Peer("127.0.0.1", 9)) for _ in range(100)}) == 100
+    assert len({endpoint.new_token(peer) for _ in range(100)}) == 100
+    endpoint.close()
+
+
+async def test_no_message_takes_the_id_of_one_that_still_waits(recorder: Recorder) -> None:
+    endpoint, port = opened(recorder)
+    with Stranger() as stranger, Stranger() as other:
+        peer = parse_address(stranger.address)
+        waiting = endpoint.new_mid(peer)
+        endpoint.confirm(post(waiting, b"first"), peer, recorder.fate(), awaited=True)
+        assert waiting not in {endpoint.new_mid(peer) for _ in range(1 << 16)}
+        assert waiting in {endpoint.new_mid(parse_address(other.address)) for _ in range(1 << 16)}
+        assert (await stranger.hears()).payload == b"first"
+        stranger.send(empty(Kind.ACKNOWLEDGEMENT, waiting), port)
+        assert await recorder.next() == "acknowledged"
+        assert waiting in {endpoint.new_mid(peer) for _ in range(1 << 16)}
     endpoint.close()

@@ -18,7 +18,7 @@ from transports.interface import MAX_FRAME_BYTES, Pusher
 
 @pytest.fixture
 async def node(bench: LoopbackBench) -> AsyncIterator[Node]:
-    hurried = replace(bench.settings("b"), pace=Pace(first_wait_ms=100, spread_permille=0, max_retransmit=1))
+    hurried = replace(bench.settings("b"), pace=Pace(first_wait_ms=100, spread_permille=0, patience_ms=150))
     async with serving(hurried) as node:
         yield node
 

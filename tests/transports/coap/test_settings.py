@@ -25,7 +25,15 @@ def test_settings_that_can_not_work_are_refused(wrong: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"first_wait_ms": 0}, {"spread_permille": -1}, {"spread_permille": 1_001}, {"max_retransmit": 11}]
+    "wrong",
+    [
+        {"first_wait_ms": 0},
+        {"first_wait_ms": 8_001},
+        {"spread_permille": -1},
+        {"spread_permille": 1_001},
+        {"patience_ms": 0},
+        {"patience_ms": 600_001},
+    ],
 )
 def test_a_pace_that_can_not_work_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InvalidSettings):
