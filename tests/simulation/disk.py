@@ -36,7 +36,7 @@ class Disk:
     synchronous: Synchronous = Synchronous.FULL
     image: bytes = b""
     full: bool = False
-    """No room: every commit fails."""
+    """No room: whatever would be written fails."""
     _older: "deque[bytes]" = field(default_factory=lambda: deque(maxlen=UNSYNCED_COMMITS))
 
     def connect(self) -> sqlite3.Connection:
@@ -81,6 +81,13 @@ class DiskWriter:
         ledger = Ledger.over(engine_of(lambda: driver), signer, posting_rule=posting_rule, entropy=entropy)
         return cls(disk, ledger, driver, reached)
 
+    def _with_room(self, fn: Callable[[Transaction], T], transaction: Transaction) -> T:
+        before = self.driver.total_changes
+        result = fn(transaction)
+        if self.disk.full and self.driver.total_changes != before:
+            raise StoreFailed("database or disk is full")
+        return result
+
     def submit(self, fn: Callable[[Transaction], T]) -> "Future[T]":
         """See `ledger.writer.Writer.submit`."""
         future: Future[T] = Future()
@@ -88,9 +95,7 @@ class DiskWriter:
         if self.dead:
             return future  # for ever: whoever waits for it is dead too
         try:
-            if self.disk.full:
-                raise StoreFailed("database or disk is full")
-            result = self.ledger.transact(fn)
+            result = self.ledger.transact(lambda transaction: self._with_room(fn, transaction))
         except Exception as problem:  # noqa: BLE001  # whatever it is, it is the waiter's
             future.set_exception(problem)
             return future

@@ -14,6 +14,7 @@ from tests.simulation.life import Body
 from tests.simulation.world import ACTS, World
 from v2xnode.cli.demo.world import CAR_A, RESERVE_WH
 from v2xnode.settling import Trade, posting_rule, trades
+from v2xnode.trading.remains import unheard
 
 OPEN_STATES = frozenset({"agreed", "delivering", "closing", "disputed"})
 METER_WH = 1
@@ -68,7 +69,7 @@ def _read(body: Body) -> Books:
             entries,
             trades(reader),
             len(reader.locks()),
-            len(reader.outbox()),
+            len(unheard(reader)),
             "" if report.ok else report.sentence,
         )
 
@@ -154,4 +155,4 @@ def _ended(books: Books) -> None:
         name = f"trade {each.request_id.hex()[:8]} of {books.place}"
         _demand(7, each.state not in OPEN_STATES, f"{name} is still {each.state}")
     _demand(7, not books.locks, f"{books.place} holds {books.locks} locks")
-    _demand(7, not books.waiting, f"{books.place} has {books.waiting} entries to tell")
+    _demand(7, not books.waiting, f"{books.place} has {books.waiting} sessions to tell of")

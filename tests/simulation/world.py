@@ -19,6 +19,7 @@ from v2xnode.errors import NodeError
 from v2xnode.identity import Identity
 from v2xnode.toml import to_toml
 from v2xnode.trading.need import Wish
+from v2xnode.trading.remains import unheard
 
 TROUBLE_S = 60.0
 """World time in which things go wrong."""
@@ -110,7 +111,7 @@ CRASHES = ("kill", "power_loss", "kill_at_commit", "power_loss_at_commit")
 
 def _trouble(chance: random.Random, what: str, places: list[str]) -> Trouble:
     who = tuple(chance.sample(places, 2)) if what == "apart" else (chance.choice(places),)
-    at_s = chance.uniform(0, TROUBLE_S / 2)
+    at_s = chance.uniform(1, 25)
     amounts: Mapping[str, Callable[[], float]] = {
         "jump": lambda: chance.choice([-86_400.0, -30.0, -2.0, 2.0, 30.0, 86_400.0]),
         "kill_at_commit": lambda: chance.randint(1, 14),
@@ -248,12 +249,14 @@ class World:
     async def _restart(self, trouble: Trouble) -> None:
         """In order: the process is asked to stop, and does."""
         body = self.bodies[trouble.who[0]]
-        life, body.life = body.life, None
+        life = body.life
         if life is None:
             return
         life.task.cancel()
         await asyncio.wait({life.task})
-        body.died_ms = self.now_ms()
+        if body.life is not life:
+            return  # killed meanwhile
+        body.life, body.died_ms = None, self.now_ms()
         body.disk.lose_process(life.writer.driver)
         await asyncio.sleep(trouble.amount)
         await body.start()
@@ -294,7 +297,7 @@ class World:
         if strikes:
             await asyncio.wait(strikes)
         for body in self.bodies.values():
-            if not body.alive:
+            if body.life is None or body.life.task.done():
                 await body.start()
 
     async def _rest(self) -> None:
@@ -303,14 +306,15 @@ class World:
             await asyncio.sleep(5)
 
     def at_rest(self) -> bool:
-        """Whether no delivery runs and nothing is locked or waits to be told."""
+        """Whether no delivery runs, nothing is locked, and no client has something to tell. A provider waits until it
+        is asked."""
         return all(self._is_idle(body) for body in self.bodies.values())
 
     def _is_idle(self, body: Body) -> bool:
         life = body.life
         if life is None or life.node._desk.deliveries.running or life.node._desk.buying.tasks:
             return False
-        return life.writer.ledger.transact(lambda view: not view.locks() and not view.outbox())
+        return life.writer.ledger.transact(lambda view: not view.locks() and not unheard(view))
 
     async def end(self) -> None:
         """Stop what is left."""

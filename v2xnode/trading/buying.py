@@ -27,14 +27,12 @@ from v2xnode.trading.delivering import Heard as HeardItems
 from v2xnode.trading.need import Need, Wish
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.redial import Look, Redial, Redialling
-from v2xnode.trading.remains import Remains, remains, unheard
+from v2xnode.trading.remains import Remains, unheard
 from v2xnode.trading.set_ups import SetUps
 from v2xnode.trading.whereabouts import Whereabouts
 
-TELL_AGAIN_S = 300.0
-"""Real time between two attempts to tell a provider what it has not heard: it may be away for days."""
 MAX_TOLD_AT_ONCE = 8
-"""Sessions reopened in one attempt; the others wait for the next."""
+"""Sessions reopened at once to tell a provider what it has not heard; the others wait for the next time."""
 
 
 @dataclass(slots=True)
@@ -68,6 +66,10 @@ class Buying:
     def tasks(self) -> set["asyncio.Task[Any]"]:
         """That are buying something."""
         return set(self._callers)
+
+    def asks(self, request_id: bytes) -> bool:
+        """Whether a need is being agreed under this id."""
+        return any(need.asks(request_id) for need in self._needs)
 
     def withdraw(self) -> None:
         """Whatever is not agreed yet is not wanted any more."""
@@ -147,14 +149,7 @@ class Buying:
         self._begin(delivering, channel, left.first)
         delivering.redial()
 
-    async def keep_telling(self) -> None:
-        """For ever: tell providers what they have not heard of sessions that are over on our side."""
-        while True:
-            for left in await self.books.run(self._unheard):
-                self.reopen(left)
-            await asyncio.sleep(TELL_AGAIN_S)
-
-    def _unheard(self, view: View) -> list[Remains]:
+    def unheard(self, view: View) -> list[bytes]:
+        """Sessions that are over on our side, of which a provider has not heard all."""
         waiting = [request_id for request_id in unheard(view) if request_id not in self.deliveries.running]
-        found = (remains(view, request_id) for request_id in waiting[:MAX_TOLD_AT_ONCE])
-        return [each for each in found if each is not None]
+        return waiting[:MAX_TOLD_AT_ONCE]

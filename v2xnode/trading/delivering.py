@@ -27,7 +27,7 @@ from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, R
 from market.terms import Alive, Offer, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, read
+from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, is_entry, read
 from v2xnode.envelope import Reading as Context
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
@@ -243,17 +243,17 @@ class Delivering:
             raise TypeError("only a provider is asked")
         channel.move(question.link)
         channel.begin_answer()
-        subscribed = False
+        kept, subscribed = False, False
         try:
-            for raw in question.items:
-                item = await self._hear(raw)
-                subscribed = subscribed or (item is not None and isinstance(item.message, Subscribe))
+            heard = [await self._hear(raw) for raw in question.items]
+            subscribed = any(item is not None and isinstance(item.message, Subscribe) for item in heard)
+            kept = all(item is not None or not is_entry(raw) for item, raw in zip(heard, question.items, strict=True))
         finally:
             answer = list(channel.end_answer())
-            if subscribed:
-                answer = channel.state_items()
-            if not question.answer.done():
-                question.answer.set_result(answer)
+            if not question.answer.done() and not kept:  # an answer would say that we hold what the client has sent
+                question.answer.set_exception(FrameInvalid("Not all of this could be kept."))
+            elif not question.answer.done():
+                question.answer.set_result(channel.state_items() if subscribed else answer)
 
     async def _hear(self, raw: list[Any]) -> Item | None:
         try:

@@ -19,7 +19,7 @@ from v2xnode.identity import Identity
 from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
 from v2xnode.paths import Connectors
 from v2xnode.trading.acquaintances import Acquaintances
-from v2xnode.trading.books import Books
+from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.buying import Buying
 from v2xnode.trading.deliveries import Deliveries
 from v2xnode.trading.need import Wish
@@ -28,6 +28,9 @@ from v2xnode.trading.owner import Owner
 from v2xnode.trading.redial import Look
 from v2xnode.trading.remains import Remains, remains, running
 from v2xnode.trading.shop import Shop
+
+SETTLE_AGAIN_S = 120.0
+"""Real time between two attempts at what is not settled: a peer may be away for days, a disk full for an hour."""
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class Desk:
     buying: Buying = field(init=False)
     _acquaintances: Acquaintances = field(init=False)
     _epoch: bytes = b""
-    _telling: "asyncio.Task[None] | None" = None
+    _settling: "asyncio.Task[None] | None" = None
 
     def __post_init__(self) -> None:
         self._acquaintances = Acquaintances(self.books)
@@ -72,10 +75,24 @@ class Desk:
         if head is None:
             raise LocalError("The ledger has no chain of ours.", code="ledger_invalid")
         self._epoch = head.entry.epoch
-        for request_id in await self.books.run(running):
-            await self._reopen(request_id)
+        await self._reopen_all()
         self.shop.is_open = True
-        self._telling = group.create_task(self.buying.keep_telling())
+        self._settling = group.create_task(self._keep_settling())
+
+    async def _keep_settling(self) -> None:
+        """For ever: what a fault left open, and what a provider has not heard, is tried again."""
+        while True:
+            try:
+                await self._reopen_all()
+            except LedgerRefused as problem:
+                self.events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
+            await asyncio.sleep(SETTLE_AGAIN_S)
+
+    async def _reopen_all(self) -> None:
+        held = await self.books.run(running)
+        for request_id in (*held, *await self.books.run(self.buying.unheard)):
+            if request_id not in self.deliveries.running and not self.buying.asks(request_id):
+                await self._reopen(request_id)
 
     async def _reopen(self, request_id: bytes) -> None:
         left: Remains | None = await self.books.run(lambda view: remains(view, request_id))
@@ -90,8 +107,8 @@ class Desk:
         """Power off everywhere first; then what settles within `settle_s` settles; then everything ends."""
         self.shop.is_open = False
         await self.stop("", Reason.SHUTDOWN)
-        if self._telling is not None:
-            self._telling.cancel()
+        if self._settling is not None:
+            self._settling.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(settle_s):
                 while left := self._busy_tasks():

@@ -123,6 +123,10 @@ class Need:
         """Whether the owner took it back, after it was agreed already."""
         return self._withdrawn
 
+    def asks(self, request_id: bytes) -> bool:
+        """Whether one of its requests has this id."""
+        return request_id in self._asked
+
     def withdraw(self) -> None:
         """The owner does not want it any more; an Accept on its way is voided."""
         self._withdrawn = True

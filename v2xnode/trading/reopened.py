@@ -7,7 +7,7 @@ from typing import Any
 
 from market.errors import Reason
 from market.terms import Reject, Void
-from v2xnode.envelope import MAX_SAID, FrameInvalid, Item, Link, Reading, is_accept, read
+from v2xnode.envelope import MAX_SAID, FrameInvalid, Item, Link, Reading, fitting, is_accept, read
 from v2xnode.links import AcceptedLink, RawItems
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
@@ -16,7 +16,8 @@ from v2xnode.trading.remains import Remains
 
 @dataclass(slots=True)
 class Reopened:
-    """What is left of one request. delivering: None where nothing was confirmed."""
+    """What is left of one request. delivering: None where nothing was confirmed, or all is written that ever will be:
+    then whoever comes back is told what it has not heard."""
 
     left: Remains
     me: bytes
@@ -45,9 +46,10 @@ class Reopened:
         accepts = [raw for raw in items if is_accept(raw)]
         rest = [raw for raw in items if not is_accept(raw)]
         reply = [answer for raw in accepts for answer in await self._answer(raw, context)]
-        if self.delivering is None or not rest:
-            return [*reply, *await self._keep(rest, context)]
-        return [*reply, *await self.delivering.ask(link, rest)]
+        if self.delivering is not None:
+            return [*reply, *await self.delivering.ask(link, rest)] if rest else reply
+        await self._keep(rest, context)
+        return fitting([*reply, *self.left.to_say])
 
     async def _answer(self, raw: list[Any], context: Reading) -> Sequence[Item]:
         """Exactly one Confirm or Reject answers an Accept: the stored one, or else, since the offer died with the
@@ -62,9 +64,8 @@ class Reopened:
         entry, _ = await self.books.decide(self.left.request_id, accept.digest, lambda _: Verdict(reject))
         return [entry]
 
-    async def _keep(self, items: RawItems, context: Reading) -> Sequence[Item]:
+    async def _keep(self, items: RawItems, context: Reading) -> None:
         """Without a delivery only one Void has a place here."""
         for item in (read(raw, context) for raw in items):
             if isinstance(item, Link) and isinstance(item.message, Void) and not self.left.is_over:
                 await self.books.receive(item)
-        return ()

@@ -179,7 +179,7 @@ class Shop:
     def reopen(self, left: Remains) -> Sale | None:
         """Go on with a session from the ledger; None where this node can't any more, which is told."""
         delivering = None
-        if left.confirmed:
+        if left.confirmed and not left.is_over:
             try:
                 delivering, first = self.workshop.provider_again(left)
             except NodeError as problem:
