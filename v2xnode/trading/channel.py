@@ -25,6 +25,8 @@ MAX_LOST_IN_A_ROW = 3
 
 DRAIN_MS = 10_000
 """Real time for the last words of a session that ended: one exchange's, so that a peer that left holds up nobody."""
+DRAIN_AGAIN_MS = 30_000
+"""The same where nobody waits for it, after a restart: the peer has to be found first."""
 
 
 L = TypeVar("L")
@@ -197,10 +199,10 @@ class ClientChannel:
         self._outstanding = []
         self._wake.set()
 
-    async def drained(self) -> None:
+    async def drained(self, wait_ms: int = DRAIN_MS) -> None:
         """Wait until nothing is outstanding, or the peer has been given time enough to take it."""
         try:
-            async with asyncio.timeout(DRAIN_MS / 1000):
+            async with asyncio.timeout(wait_ms / 1000):
                 await self._idle.wait()
         except TimeoutError:
             self._events.tell("undelivered", items=len(self._outstanding))

@@ -16,7 +16,7 @@ from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.power.errors import InterlockError
 from v2xnode.trading.books import Books, LedgerRefused
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.channel import DRAIN_AGAIN_MS, DRAIN_MS, ClientChannel
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.owner import Owner
 
@@ -92,7 +92,7 @@ class Deliveries:
             if delivering.role is Role.PROVIDER and delivering.counts:
                 self.owner.sold(finished.agreed_wh)
             if channel is not None:
-                await channel.drained()
+                await channel.drained(DRAIN_AGAIN_MS if delivering.walk.recovers else DRAIN_MS)
                 await delivering.catch_up()
             return finished
         finally:

@@ -1,8 +1,9 @@
 """Reaching the provider of a session again: where it was reached last, then wherever it is seen now."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from market.delivery import OwnerStop
 from market.errors import Reason
@@ -17,6 +18,9 @@ from v2xnode.trading.books import Books
 from v2xnode.trading.channel import ClientChannel
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.whereabouts import Whereabouts
+
+MAX_PLACES = 6
+"""Places dialled at once: neighbours whose identifiers we can't resolve are tried with the provider's key."""
 
 Look = Callable[[], Awaitable[Sequence[Heard]]]
 """Looks around on every bearer."""
@@ -35,27 +39,53 @@ class Redialling:
     async def resume(self, peer: bytes, request_id: bytes) -> tuple[DialledLink, bool]:
         """A new link to a session's provider, by its key; and whether the provider still knows the session.
 
-        Raises Unreachable when it answers nowhere.
+        Where it was reached last is tried at once, and beside it wherever it is heard now. Raises Unreachable when it
+        answers nowhere.
         """
-        said = [Plain(Resume(request_id))]
-        async for bearer, address in self._places(peer):
-            try:
-                link, items = await self.links.dial(bearer, address, peer, lambda _: said)
-            except NodeError as problem:
-                self.events.tell("redial_failed", request_id, code=problem.code, sentence=problem.sentence)
-                continue
-            await self.whereabouts.reached(peer, bearer, address)
-            return link, not items  # a session that goes on is answered with nothing
-        raise Unreachable("The provider of this session answers nowhere.")
-
-    async def _places(self, peer: bytes) -> AsyncIterator[tuple[str, str]]:
+        dialling: set[asyncio.Task[tuple[DialledLink, bool] | None]] = set()
         last = self.whereabouts.of(peer)
         if last is not None:
-            yield last
-        for heard in await self.look():
-            place = (heard.sighting.bearer, heard.sighting.address)
-            if heard.peer == peer and place != last:
-                yield place
+            dialling.add(asyncio.create_task(self._dial(peer, request_id, *last)))
+        looking = {asyncio.create_task(self._seen(peer, last))}
+        try:
+            while under_way := dialling | looking:
+                done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for places in [each.result() for each in looking & done]:
+                    dialling |= {asyncio.create_task(self._dial(peer, request_id, *place)) for place in places}
+                for task in dialling & done:
+                    if (reached := task.result()) is not None:
+                        dialling.discard(task)
+                        return reached
+                dialling, looking = dialling - done, looking - done
+        finally:
+            await _leave(dialling | looking)
+        raise Unreachable("The provider of this session answers nowhere.")
+
+    async def _dial(self, peer: bytes, request_id: bytes, bearer: str, address: str) -> tuple[DialledLink, bool] | None:
+        said = [Plain(Resume(request_id))]
+        try:
+            link, items = await self.links.dial(bearer, address, peer, lambda _: said)
+        except NodeError as problem:
+            self.events.tell("redial_failed", request_id, code=problem.code, sentence=problem.sentence)
+            return None
+        await self.whereabouts.reached(peer, bearer, address)
+        return link, not items  # a session that goes on is answered with nothing
+
+    async def _seen(self, peer: bytes, last: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """Where the peer is heard, or somebody who may be the peer: the first message tells nobody else anything."""
+        heard = sorted(await self.look(), key=lambda each: each.peer != peer)
+        likely = [each.sighting for each in heard if each.peer in (peer, None)]
+        places = [(each.bearer, each.address) for each in likely]
+        return [place for place in places if place != last][:MAX_PLACES]
+
+
+async def _leave(tasks: "set[asyncio.Task[Any]]") -> None:
+    """Give up dialling; a link that was opened meanwhile is closed."""
+    for task in tasks:
+        task.cancel()
+    for left in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(left, tuple):
+            await left[0].aclose()
 
 
 @dataclass(slots=True)
