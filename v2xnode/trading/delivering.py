@@ -68,6 +68,15 @@ class Question:
     items: RawItems
     answer: "asyncio.Future[Sequence[Item]]"
 
+    def leave(self) -> None:
+        """Nobody looks at it: entries in it will have to be said again."""
+        if self.answer.done():
+            return
+        if any(is_entry(raw) for raw in self.items):
+            self.answer.set_exception(FrameInvalid("This session takes no entries now."))
+        else:
+            self.answer.set_result(())
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -127,12 +136,14 @@ class Delivering:
         self._inbox.put_nowait(event)
 
     async def ask(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
-        """A question of the client's: the session's answer to it."""
-        answer: asyncio.Future[Sequence[Item]] = asyncio.get_running_loop().create_future()
+        """A question of the client's: the session's answer to it. Raises FrameInvalid where that would say that we hold
+        entries which can't be kept any more, or not now."""
+        question = Question(link, items, asyncio.get_running_loop().create_future())
         if self.is_put_away or self._is_behind:
-            return ()
-        self.post(Question(link, items, answer))
-        return await answer
+            question.leave()
+        else:
+            self.post(question)
+        return await question.answer
 
     @property
     def _is_behind(self) -> bool:
@@ -170,11 +181,11 @@ class Delivering:
         await self.catch_up()
 
     async def catch_up(self) -> None:
-        """After the end: what the peer has got counts, nobody waits for an answer, all else is too late."""
+        """After the end: what the peer has got counts, all else is too late, and whoever asked is told so."""
         while not self._inbox.empty():
             match self._inbox.get_nowait():
-                case Question(answer=answer) if not answer.done():
-                    answer.set_result(())
+                case Question() as question:
+                    question.leave()
                 case Arrived(digests):
                     await self._acknowledged(digests)
 

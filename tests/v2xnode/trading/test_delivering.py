@@ -2,13 +2,16 @@
 
 import asyncio
 
+import pytest
+
 from ledger.writer import Writer
 from market.delivery import OwnerStop
 from market.errors import Reason
 from market.terms import Alive, Pause, Void
 from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, until, wish
+from tests.support.node_shop import raw
 from v2xnode.devices.interface import Reading
-from v2xnode.envelope import Plain
+from v2xnode.envelope import FrameInvalid, Plain
 from v2xnode.metering import Metered
 from v2xnode.node import Node
 from v2xnode.trading.channel import ProviderChannel
@@ -54,7 +57,8 @@ async def test_an_entry_that_can_not_be_kept_stops_the_session_in_order() -> Non
         await deal.ask(await deal.accept())
         void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
         break_disk(world.nodes[CAR_A])
-        await deal.ask(void)
+        with pytest.raises(FrameInvalid):
+            await deal.ask(void)
         assert (await world.heard(CAR_A, "finished")).data["code"] == "ledger_fault"
         assert world.events(CAR_A, "delivery_failed") == []
 
@@ -76,14 +80,31 @@ async def test_an_inbox_that_is_full_of_readings_and_questions_still_takes_order
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
         [delivering] = world.nodes[CAR_A]._desk.deliveries.running.values()
+        void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
         reading = Metered(Reading(at_ms=1, import_wh=0, export_wh=0, power_w=0, class_ppm=0))
         for _ in range(2 * MAX_INBOX):
             delivering.post(reading)
         assert delivering._is_behind
         assert isinstance(delivering.channel, ProviderChannel)
         assert await delivering.ask(delivering.channel.link, []) == ()
+        with pytest.raises(FrameInvalid):  # an answer would say that we hold it
+            await delivering.ask(delivering.channel.link, raw(void))
         delivering.post(OwnerStop(Reason.STOPPED_BY_OWNER))
         assert (await world.heard(CAR_A, "finished")).data["code"] == "stopped_by_owner"
+
+
+async def test_an_entry_that_waits_at_the_end_is_not_called_held() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        [delivering] = world.nodes[CAR_A]._desk.deliveries.running.values()
+        assert isinstance(delivering.channel, ProviderChannel)
+        void = await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), deal.answer.digest)
+        asked = asyncio.create_task(delivering.ask(delivering.channel.link, raw(void)))
+        await asyncio.sleep(0)
+        await delivering.catch_up()
+        with pytest.raises(FrameInvalid):
+            await asked
 
 
 async def test_a_peer_that_talks_without_pause_does_not_hold_up_what_is_due() -> None:
