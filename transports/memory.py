@@ -23,6 +23,9 @@ LOOK_EVERY_S = 0.25
 REPEAT_MIN_S = 0.05
 """Never repeat sooner than this, however fast the network: the handler needs some time too."""
 
+LARGE_FRAME_BYTES = 400
+"""The largest that a set-up's two sides exchange, when it has to be guessed how long an answer takes on a slow link."""
+
 OVERTAKEN = 3
 """A packet that is reordered takes so many times the longest delay more."""
 
@@ -30,7 +33,8 @@ OVERTAKEN = 3
 class MemoryNetwork:
     """The air between the transports of one process.
 
-    loss, duplicate and reorder are chances in a thousand for each packet; delay_ms: shortest and longest, one way; mtu:
+    loss, duplicate and reorder are chances in a thousand for each packet; delay_ms: shortest and longest, one way;
+    rate_bps: what a node can send to another, where a packet waits until those before it are out (None: no limit); mtu:
     split frames into packets of that many bytes at most, each of which may get lost.
     """
 
@@ -42,15 +46,20 @@ class MemoryNetwork:
         duplicate_permille: int = 0,
         reorder_permille: int = 0,
         delay_ms: tuple[int, int] = (1, 5),
+        rate_bps: int | None = None,
         mtu: int | None = None,
     ) -> None:
         if not 0 <= delay_ms[0] <= delay_ms[1]:
             raise ValueError("delay_ms is a shortest and a longest delay")
+        if rate_bps is not None and rate_bps < 1:
+            raise ValueError("rate_bps is at least 1")
         self._random = random.Random(seed)  # noqa: S311 - chance to be repeated, not to be kept secret
         self._loss_permille = loss_permille
         self._duplicate_permille = duplicate_permille
         self._reorder_permille = reorder_permille
         self._delay_ms = delay_ms
+        self._rate_bps = rate_bps
+        self._free_at_s: dict[tuple[str, str], float] = {}
         self._mtu = mtu
         self._serving: dict[str, MemoryTransport] = {}
         self._cuts: set[frozenset[str]] = set()
@@ -72,8 +81,9 @@ class MemoryNetwork:
 
     @property
     def repeat_s(self) -> float:
-        """The longest way there and back, and half as much again."""
-        return max(REPEAT_MIN_S, 3 * self._delay_ms[1] / 1000)
+        """The longest way of a large frame there and back, and half as much again."""
+        sending_s = 0.0 if self._rate_bps is None else LARGE_FRAME_BYTES * 8 / self._rate_bps
+        return max(REPEAT_MIN_S, 3 * (self._delay_ms[1] / 1000 + sending_s))
 
     def number(self) -> int:
         """A number for an exchange that none in this network had before, whichever life of a node asks."""
@@ -106,13 +116,21 @@ class MemoryNetwork:
         sender = self._serving.get(packet.sender)
         if sender is not None:
             sender.count_sent(len(packet.body))
-        cut = self._is_cut(packet.sender, target)
+        cut, out_s = self._is_cut(packet.sender, target), self._out_s(packet, target)
         for _ in range(2 if self._happens(self._duplicate_permille) else 1):
             delay_ms = self._random.randint(*self._delay_ms)
             if self._happens(self._reorder_permille):
                 delay_ms += OVERTAKEN * max(1, self._delay_ms[1])
             if not self._happens(self._loss_permille) and not cut:
-                asyncio.get_running_loop().call_later(delay_ms / 1000, self._arrive, target, packet)
+                asyncio.get_running_loop().call_later(out_s + delay_ms / 1000, self._arrive, target, packet)
+
+    def _out_s(self, packet: Packet, target: str) -> float:
+        """How long from now until the packet has left its sender; a lost one takes as long."""
+        if self._rate_bps is None:
+            return 0.0
+        way, now_s = (packet.sender, target), asyncio.get_running_loop().time()
+        self._free_at_s[way] = max(now_s, self._free_at_s.get(way, 0.0)) + len(packet.body) * 8 / self._rate_bps
+        return self._free_at_s[way] - now_s
 
     def _is_cut(self, a: str, b: str) -> bool:
         return frozenset((a, b)) in self._cuts

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,17 @@ class TestSmallPackets(TransportContract):
     @pytest.fixture
     def bench(self) -> Bench:
         return _MemoryBench(MemoryNetwork(3, mtu=64, loss_permille=5, reorder_permille=100))
+
+
+class TestSlowWeather(TransportContract):
+    """10 kbps and 300 ms each way, of which a tenth gets lost."""
+
+    answer_ms = 120_000
+    window_ms = 20_000
+
+    @pytest.fixture
+    def bench(self) -> Bench:
+        return _MemoryBench(MemoryNetwork(3, rate_bps=10_000, delay_ms=(300, 300), loss_permille=100))
 
 
 async def _trace(seed: int) -> tuple[list[bytes], dict[str, int], float]:
@@ -109,6 +121,33 @@ async def test_loss_costs_time_and_not_the_request() -> None:
         asyncio.get_running_loop().call_later(3, network.heal, "a", "b")
         assert await asked == b"late"
         assert 3 < asyncio.get_running_loop().time() < 4
+
+
+async def test_a_packet_waits_until_those_before_it_are_out() -> None:
+    network = MemoryNetwork(1, rate_bps=10_000, delay_ms=(300, 300))
+    dialer = network.transport("a")
+    async with dialer.serving(Peer()), network.transport("b").serving(Peer()):
+        link, now_s = await dialer.dial("b"), asyncio.get_running_loop().time
+        assert await link.request(bytes(250), timeout_ms=5_000) == bytes(250)
+        assert now_s() == pytest.approx(0.2 + 0.3 + 0.2 + 0.3)
+        assert dialer.counters()["bytes_sent"] == 250  # nothing was repeated in vain
+        await asyncio.gather(*(link.request(bytes(125), timeout_ms=5_000) for _ in range(3)))
+        assert now_s() == pytest.approx(1.0 + 3 * 0.1 + 0.3 + 0.1 + 0.3)
+
+
+async def test_both_directions_have_the_rate_to_themselves() -> None:
+    network = MemoryNetwork(1, rate_bps=10_000, delay_ms=(0, 0))
+    one, other = network.transport("a"), network.transport("b")
+    async with one.serving(Peer()), other.serving(Peer()):
+        links = await one.dial("b"), await other.dial("a")
+        await asyncio.gather(*(link.request(bytes(125), timeout_ms=5_000) for link in links))
+        assert asyncio.get_running_loop().time() == pytest.approx(0.1 + 0.1)
+
+
+@pytest.mark.parametrize("wrong", [{"rate_bps": 0}, {"delay_ms": (5, 1)}])
+def test_a_network_that_can_not_be_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MemoryNetwork(1, **wrong)
 
 
 async def test_an_address_is_served_once() -> None:
