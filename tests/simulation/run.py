@@ -5,6 +5,7 @@ With TRACE in the environment the trace of each seed is printed.
 
 import asyncio
 import hashlib
+import itertools
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from tests.simulation.invariants import Broken, check
 from tests.simulation.world import World, plan
@@ -33,6 +35,25 @@ class Outcome:
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 
+class NumberedTask(asyncio.Task[Any]):
+    """asyncio keeps tasks in sets. Numbered, they are in the order of their making there, not of their addresses: a
+    group that ends cancels its tasks in the same order in each run."""
+
+    def __init__(self, number: int, *args: Any, **more: Any) -> None:
+        self._number = number
+        super().__init__(*args, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+def make_loop() -> VirtualTimeLoop:
+    """A loop on which the same happens again."""
+    loop, numbers = VirtualTimeLoop(), itertools.count()
+    loop.set_task_factory(lambda loop, coro, **more: NumberedTask(next(numbers), coro, loop=loop, **more))
+    return loop
+
+
 Make = Callable[[int], World]
 
 
@@ -45,7 +66,7 @@ def play(seed: int, of: Make = make) -> Outcome:
     """Run one seed to its end, and check."""
     world = of(seed)
     broken = ""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with asyncio.Runner(loop_factory=make_loop) as runner:
         try:
             runner.run(_play(world))
         except Broken as problem:
@@ -57,9 +78,18 @@ def play(seed: int, of: Make = make) -> Outcome:
 async def _play(world: World) -> None:
     try:
         await world.happen()
+        world.trace += _heads(world)
         check(world)
     finally:
         await world.end()
+
+
+def _heads(world: World) -> Iterator[str]:
+    """The newest entry of each chain: its hash stands for all that was ever written."""
+    for body in world.bodies.values():
+        if body.life is not None:
+            head = body.life.writer.ledger.transact(lambda view: view.head())
+            yield f"{body.name} wrote {head.entry.seq + 1} entries, {head.hash.hex()}" if head else body.name
 
 
 def outcomes(first: int, seeds: int, jobs: int) -> Iterator[Outcome]:
