@@ -38,6 +38,7 @@ class Books:
     trades: Sequence[Trade]
     locks: int
     waiting: int
+    pending_micro: int
     fault: str
 
 
@@ -53,6 +54,7 @@ def check(world: World) -> None:
                 _agree(one, other)
     _receipted(world, read)
     _plant(world)
+    _promises(world)
     for books in read.values():
         _ended(books)
     _demand(7, world.at_rest(), "the world does not come to rest")
@@ -70,6 +72,7 @@ def _read(body: Body) -> Books:
             trades(reader),
             len(reader.locks()),
             len(unheard(reader)),
+            sum(abs(each.pending_micro) for each in reader.balances().values()),
             "" if report.ok else report.sentence,
         )
 
@@ -150,9 +153,15 @@ def _plant(world: World) -> None:
         _demand(5, False, f"{terminal} carried {power_w} W, {place} dead since {died_ms} ms")
 
 
+def _promises(world: World) -> None:
+    _demand(5, not world.going_on, f"session {world.going_on[:1]} carried power after it was stopped")
+    _demand(6, not world.promised_twice, f"{world.promised_twice[:1]} sold twice at once")
+
+
 def _ended(books: Books) -> None:
     for each in books.trades:
         name = f"trade {each.request_id.hex()[:8]} of {books.place}"
         _demand(7, each.state not in OPEN_STATES, f"{name} is still {each.state}")
     _demand(7, not books.locks, f"{books.place} holds {books.locks} locks")
+    _demand(4, not books.pending_micro, f"{books.place} has {books.pending_micro} millionths pending")
     _demand(7, not books.waiting, f"{books.place} has {books.waiting} sessions to tell of")

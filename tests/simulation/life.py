@@ -130,7 +130,9 @@ class Body:
         return self.life is not None
 
     async def start(self) -> None:
-        """A new process on what the disk holds, at a new address."""
+        """A new process on what the disk holds, at a new address; unless one runs."""
+        if self.life is not None and not self.life.task.done():
+            return
         self.lives += 1
         loop = asyncio.get_running_loop()
         clock = Clock(1, 0, 0, lambda: self.wall_s() + self.clock_off_s, loop.time)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from market.errors import Reason
-from market.units import Service
+from market.units import Role, Service
 from tests.simulation.disk import Disk, Synchronous
 from tests.simulation.life import Air, Body
 from v2xnode.cli.demo.world import CAR_A, CAST, EVENING_MS, RESERVE_WH, configuration, demo_world
@@ -28,7 +28,8 @@ REST_S = 1_200.0
 five minutes."""
 LOOK_MS = 300
 SPARE_WH = 400
-LABELS = ("before_commit", "after_commit")
+OBEYED_S = 8.0
+"""World time in which a Stop is obeyed on both sides: with the worst air, three repetitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,12 @@ class World:
     synchronous: Synchronous = Synchronous.FULL
     bodies: dict[str, Body] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
-    confirmed: Callable[[Body], None] = lambda body: None
-    """Told after each commit of a node."""
+    promised_twice: list[str] = field(default_factory=list)
+    """Nodes that were selling twice at once what they have once."""
+    stopped: dict[str, float] = field(default_factory=dict)
+    """Sessions that an owner stopped, and when."""
+    going_on: list[str] = field(default_factory=list)
+    """Those of them that carried power after that."""
     begun_wh: dict[str, int] = field(default_factory=dict)
     """What each meter of a provider showed at first."""
     lowest_wh: int = 0
@@ -204,8 +209,10 @@ class World:
     # what goes wrong
 
     def _reached(self, body: Body, label: str) -> None:
-        if label == "after_commit":
-            self.confirmed(body)
+        if label == "after_commit" and body.life is not None:
+            running = body.life.node._desk.deliveries.running.values()
+            if sum(each.role is Role.PROVIDER and each.finished is None for each in running) > 1:
+                self.promised_twice.append(body.name)
         kind, commits, life = self._doomed.get(body.name, ("", 0, 0))
         if not kind or body.life is None or life != body.lives or body.life.writer.commits < commits:
             return
@@ -229,7 +236,8 @@ class World:
     async def _stop(self, trouble: Trouble) -> None:
         life = self.bodies[trouble.who[0]].life
         if life is not None:
-            await life.node.stop(reason=Reason.STOPPED_BY_OWNER)
+            for session in await life.node.stop(reason=Reason.STOPPED_BY_OWNER):
+                self.stopped.setdefault(session, asyncio.get_running_loop().time())
 
     async def _jump(self, trouble: Trouble) -> None:
         self.bodies[trouble.who[0]].clock_off_s += trouble.amount
@@ -341,12 +349,21 @@ class World:
             self.plant.advance(self.now_ms())
             self.lowest_wh = min(self.lowest_wh, self._stored_wh())
             for body in self.bodies.values():
+                self._look_at_stopped(body)
                 if body.alive or self.now_ms() - body.died_ms < PERMIT_MS:
                     continue
                 for _, role, terminal, _ in body.cast.paths:
                     power_w = abs(self.plant.sense(terminal).power_w)
                     if power_w and needs_permit(terminal, role):
                         self.unpermitted.append((body.name, body.died_ms, terminal, power_w))
+
+    def _look_at_stopped(self, body: Body) -> None:
+        running = {} if body.life is None else body.life.node._desk.deliveries.running
+        for request_id, delivering in running.items():
+            stopped_s = self.stopped.get(request_id.hex())
+            late = stopped_s is not None and asyncio.get_running_loop().time() - stopped_s > OBEYED_S
+            if late and delivering.walk.power_w:
+                self.going_on.append(request_id.hex())
 
 
 def needs_permit(terminal: str, role: str) -> bool:

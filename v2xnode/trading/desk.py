@@ -29,8 +29,10 @@ from v2xnode.trading.redial import Look
 from v2xnode.trading.remains import Remains, remains, running
 from v2xnode.trading.shop import Shop
 
-SETTLE_AGAIN_S = 120.0
-"""Real time between two attempts at what is not settled: a peer may be away for days, a disk full for an hour."""
+SETTLE_AGAIN_S = 60.0
+"""Real time between the first two attempts at what is not settled; each further one waits for twice as long."""
+SETTLE_RARELY_S = 3_600.0
+"""The longest wait: a peer may be away for days."""
 
 
 @dataclass(slots=True)
@@ -80,19 +82,24 @@ class Desk:
         self._settling = group.create_task(self._keep_settling())
 
     async def _keep_settling(self) -> None:
-        """For ever: what a fault left open, and what a provider has not heard, is tried again."""
+        """For ever: what a fault left open, and what a provider has not heard, is tried again, more and more rarely."""
+        wait_s = SETTLE_AGAIN_S
         while True:
+            await asyncio.sleep(wait_s)
             try:
-                await self._reopen_all()
+                tried = await self._reopen_all()
             except LedgerRefused as problem:
                 self.events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
-            await asyncio.sleep(SETTLE_AGAIN_S)
+                tried = True
+            wait_s = min(2 * wait_s, SETTLE_RARELY_S) if tried else SETTLE_AGAIN_S
 
-    async def _reopen_all(self) -> None:
-        held = await self.books.run(running)
-        for request_id in (*held, *await self.books.run(self.buying.unheard)):
-            if request_id not in self.deliveries.running and not self.buying.asks(request_id):
-                await self._reopen(request_id)
+    async def _reopen_all(self) -> bool:
+        """Whether there was anything."""
+        held = [*await self.books.run(running), *await self.books.run(self.buying.unheard)]
+        left = [each for each in held if each not in self.deliveries.running and not self.buying.asks(each)]
+        for request_id in left:
+            await self._reopen(request_id)
+        return bool(left)
 
     async def _reopen(self, request_id: bytes) -> None:
         left: Remains | None = await self.books.run(lambda view: remains(view, request_id))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from market.delivery import Agreement, ClientDelivery, ProviderDelivery, Written
 from market.negotiation import Confirmed
-from market.terms import Connector, Electrical, Profile, Request
+from market.terms import Close, Connector, Electrical, Profile, Request
 from market.units import Role
 from v2xnode.clock import Clock
 from v2xnode.envelope import MAX_SAID, Link, Talk
@@ -105,8 +105,10 @@ class Workshop:
             made[0].post(Heard(items))
 
         def arrived(entries: Sequence[Link]) -> None:
-            if entries:
-                made[0].post(Arrived(tuple(entry.digest for entry in entries)))
+            """A Close of ours waits for the provider's: it has not done its work by arriving."""
+            digests = tuple(entry.digest for entry in entries if not isinstance(entry.message, Close))
+            if digests:
+                made[0].post(Arrived(digests))
 
         def lost() -> None:
             made[0].lost()
