@@ -19,7 +19,7 @@ MKVENV  = $(PYTHON) -m venv --clear $(VENV)
 PIP     = $(BIN)/python -m pip install -q
 endif
 
-.PHONY: demo test lint check simulate lock picture clean
+.PHONY: demo test simulate soak lint check lock picture clean
 demo: $(VENV)/.core
 	$(BIN)/v2xnode demo
 
@@ -44,13 +44,6 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: lint test
-
-# Whole nodes in simulated time, one world a seed. What a failing seed prints runs it again; TRACE=1 tells its story.
-FROM  ?= 0
-SEEDS ?= 1000
-JOBS  ?= 2
-simulate: $(VENV)/.dev
-	$(BIN)/python -m tests.simulation.run $(FROM) $(SEEDS) $(JOBS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' || \
