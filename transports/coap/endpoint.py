@@ -16,7 +16,7 @@ from typing import Protocol
 from transports.coap.address import Peer
 from transports.coap.datagrams import UdpSocket, Unreachable, Via
 from transports.coap.packet import TOKEN_BYTES, Kind, Packet, decode, empty, encode
-from transports.coap.round_trips import RoundTrips, waits_ms
+from transports.coap.round_trips import Heard, RoundTrips, waits_ms
 from transports.coap.settings import Pace
 from transports.coap.shelf import Shelf
 
@@ -74,7 +74,7 @@ class Attempt:
         self._mid: int | None = None
         self._datagram = b""
         self._copies = 0
-        self._first_at_ms = 0
+        self._first_at_ms = self._last_at_ms = 0
 
     def start(self, packet: Packet) -> None:
         self._take(packet)
@@ -82,7 +82,9 @@ class Attempt:
 
     def acknowledge(self) -> None:
         if self.stop():
-            self._endpoint.answered(self._peer, self._first_at_ms, self._copies)
+            now_ms = self._endpoint.now_ms()
+            heard = Heard(now_ms - self._first_at_ms, now_ms - self._last_at_ms, self._copies)
+            self._endpoint.round_trips.answered(self._peer, heard, now_ms)
             self._fate.acknowledged()
 
     def fail(self, why: str) -> None:
@@ -107,7 +109,7 @@ class Attempt:
         self._endpoint.attempts[self._peer, self._mid] = self
 
     def _transmit(self) -> None:
-        self._copies += 1
+        self._copies, self._last_at_ms = self._copies + 1, self._endpoint.now_ms()
         try:
             self._endpoint.transmit(self._datagram, self._peer, self._via)
         except Unreachable as error:
@@ -136,7 +138,7 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
         self._pace = pace
-        self._round_trips = RoundTrips(pace.first_wait_ms)
+        self.round_trips = RoundTrips(pace.first_wait_ms)
         self._mid = secrets.randbelow(1 << 16)
         self.attempts: dict[tuple[Peer, int], Attempt] = {}
         self._listeners: dict[tuple[Peer, bytes], Listener] = {}
@@ -224,13 +226,8 @@ class Endpoint:
     def waits_ms(self, peer: Peer) -> Iterator[int]:
         """The waits after each copy of one message to `peer`, by its round trips so far and a little chance, which
         keeps apart those that lost their messages in the same collision."""
-        wait_ms = self._round_trips.wait_ms(peer, self.now_ms())
+        wait_ms = self.round_trips.wait_ms(peer, self.now_ms())
         return waits_ms(wait_ms + secrets.randbelow(1 + wait_ms * self._pace.spread_permille // 1000))
-
-    def answered(self, peer: Peer, first_at_ms: int, copies: int) -> None:
-        """`peer` acknowledged a message just now, of which the first of so many copies was sent then."""
-        now_ms = self.now_ms()
-        self._round_trips.answered(peer, now_ms - first_at_ms, copies, now_ms)
 
     def _received(self, datagram: bytes, peer: Peer, via: Via | None) -> None:
         packet = decode(datagram)

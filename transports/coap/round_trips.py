@@ -3,6 +3,10 @@
 RFC 6298's estimator with what CoCoA (draft-ietf-core-cocoa-03) makes of it for CoAP: a strong one from messages that
 were sent once, and a weak one, which counts less, from those that were repeated, of which nobody can tell which copy
 was answered. RFC 7252 (4.2) knows a fixed first wait of 2 to 3 s, doubled each time, for every network on earth.
+
+CoCoA takes every answer to a repeated message as a sign of a slow path. On a poor radio it is a sign of a loss: with
+one packet in five lost each way, its waits grow until one exchange in thirty takes more than 10 s. So an answer that
+comes as long after the last copy as answers usually take is taken as that copy's, and teaches nothing (RFC 6298, 3).
 """
 
 from collections.abc import Hashable, Iterator
@@ -30,9 +34,12 @@ path may have become slower than all of its copies, and then no answer would tel
 MAX_COPIES = 3
 """Answers to a message that was repeated oftener tell more of the waits between its copies than of the path."""
 
-STEADY_COPIES = 2
-"""Copies that go out at the same distance before the waits begin to grow, as with TCP's thin streams: a trade has a
-few small frames under way, where a loss is a sign of a poor radio rather than of our own crowding."""
+MAX_SAMPLE_MS = MAX_COPIES * MAX_WAIT_MS
+"""No answer to so few copies comes later."""
+
+STEADY_COPIES = 4
+"""Copies that go out at the same distance before the waits begin to grow; TCP takes six for its thin streams. A trade
+has a few small frames under way, where a loss is a sign of a poor radio rather than of our own crowding."""
 
 SHORT_WAIT_MS = 1_000
 """Waits below it double, longer ones grow by a half (CoCoA, 4.3.2): a short one may be wrong by much, a long one costs
@@ -69,11 +76,23 @@ class _Path:
         self._strong = _Estimator(deviations=4)
         self._weak = _Estimator(deviations=1)
 
-    def add(self, sample_ms: int, copies: int) -> None:
-        if copies == 1:
-            self.wait_ms += (self._strong.add(sample_ms) - self.wait_ms) // 2
+    def add(self, heard: "Heard", now_ms: int) -> None:
+        if heard.copies == 1:
+            self.wait_ms += (self._strong.add(heard.after_first_ms) - self.wait_ms) // 2
+        elif self._strong.mean_ms is None or 2 * heard.after_last_ms < self._strong.mean_ms:
+            self.wait_ms += (self._weak.add(heard.after_first_ms) - self.wait_ms) // 4
         else:
-            self.wait_ms += (self._weak.add(sample_ms) - self.wait_ms) // 4
+            return
+        self.confirmed_at_ms = now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message was answered: how long after its first and its last copy, and how many there were."""
+
+    after_first_ms: int
+    after_last_ms: int
+    copies: int
 
 
 class RoundTrips:
@@ -98,15 +117,14 @@ class RoundTrips:
             path.wait_ms = min(2 * path.wait_ms, self._first_ms)
         return path.wait_ms
 
-    def answered(self, peer: Hashable, after_ms: int, copies: int, now_ms: int) -> None:
-        """`peer` answered a message `after_ms` after its first copy, when `copies` had been sent."""
-        if not 1 <= copies <= MAX_COPIES or after_ms < 0:
+    def answered(self, peer: Hashable, heard: Heard, now_ms: int) -> None:
+        """`peer` answered a message."""
+        if not (1 <= heard.copies <= MAX_COPIES and 0 <= heard.after_last_ms <= heard.after_first_ms <= MAX_SAMPLE_MS):
             return
         wait_ms = self.wait_ms(peer, now_ms)
         path = self._paths.get(peer, now_ms) or _Path(wait_ms, now_ms)
-        path.add(min(after_ms, MAX_COPIES * MAX_WAIT_MS), copies)
+        path.add(heard, now_ms)
         path.wait_ms = max(self._least_ms, min(path.wait_ms, MAX_WAIT_MS))
-        path.confirmed_at_ms = now_ms
         self._paths.put(peer, path, now_ms)
 
 
