@@ -105,6 +105,8 @@ class Desk:
         left: Remains | None = await self.books.run(lambda view: remains(view, request_id))
         if left is None:
             await self.books.end(request_id, answered=False)
+        elif left.is_sale and left.is_over:  # we went down between the last word and the end of its locks
+            await self.books.end(request_id, answered=True)
         elif left.is_sale:
             self.shop.reopen(left)
         else:

@@ -8,7 +8,7 @@ from ledger import cbor
 from ledger.entry import EntryType
 from market.errors import Reason
 from market.terms import Accept, Alive, Closed, Confirm, Decline, Interval, Offer, Receipt, Reject, Resume, Void
-from tests.support.node_pair import propose, stranger, town, wish
+from tests.support.node_pair import propose, stranger, town, until, wish
 from transports.errors import LinkLost
 from transports.secure import Dialer
 from v2xnode.envelope import REFUSED, FrameInvalid, Plain, pack, read, sign_letter
@@ -226,3 +226,18 @@ async def test_a_stranger_can_write_nothing_into_a_running_session_but_what_fits
         assert world.balances(CAR_A) == {}
         assert world.trades(CAR_A)[0].state == "void"
         world.check()
+
+
+async def test_a_node_that_went_down_between_the_last_word_and_the_end_of_its_locks_frees_them() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        confirm = next(item for item in await deal.ask(await deal.accept()) if isinstance(item.message, Confirm))
+        await deal.ask(await deal.entry(Void(deal.request.provider, 0, Reason.WITHDRAWN), confirm.digest))
+        desk = world.nodes[CAR_A]._desk
+        await until("the session is over", lambda: not desk.deliveries.running)
+        assert world.locks(CAR_A) == 0
+        await desk.books.run(lambda transaction: transaction.lock(deal.id, "connector", 1, 0, 1))
+        assert world.locks(CAR_A) == 1
+        await desk._reopen_all()
+        assert world.locks(CAR_A) == 0
+        assert not desk.deliveries.running
