@@ -10,8 +10,8 @@ import pytest
 from tests.support.netns import obstacle
 
 
-@pytest.fixture(autouse=True)
-def _needs_namespaces() -> None:
+@pytest.fixture
+def namespaces() -> None:
     """Skip, and say why; but not on a machine of continuous integration, where root is there to run them."""
     found = obstacle()
     if found is not None:

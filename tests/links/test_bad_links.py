@@ -11,7 +11,7 @@ import pytest
 from tests.support.emulator import BadLink
 from tests.support.slow_pair import slow_pair
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(120), pytest.mark.usefixtures("namespaces")]
 
 
 async def test_a_trade_settles_whatever_the_link_loses(directory: Path) -> None:

@@ -4,8 +4,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.commands import PROJECT, environment
 from tests.support.netns import namespace
+
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("namespaces")]
 
 TALK = """
 import asyncio, json
