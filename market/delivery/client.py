@@ -324,6 +324,7 @@ class ClientDelivery(Delivery):
         return (Redial(),) if self._state in (*WATCHED, Stage.STARTING, *WRITTEN) else ()
 
     def _resumed(self, _: LinkResumed) -> Effects:
+        self._status_number = 0  # a provider that was restarted counts anew, and must not take our word for its own
         if self._state in WATCHED:
             self._silences = 0
             self._wake(Timer.SILENCE, self._now + SILENT_PERIODS * self._offer.status_period_ms)

@@ -132,7 +132,10 @@ class ProviderChannel:
         self._outstanding = [each for each in self._outstanding if each.item.digest != digest or not digest]
 
     def heard_alive(self, alive: Alive) -> list[bytes]:
-        """A client that has seen a later Status has seen what came with the earlier ones; the entries among them."""
+        """A client that has seen a later Status has seen what came with the earlier ones; the entries among them. One
+        that names a Status which we have not said yet means one of before a restart."""
+        if alive.status_number > self._status.number:
+            return []
         seen = [each for each in self._outstanding if _seen(each, alive.status_number)]
         self._outstanding = [each for each in self._outstanding if each not in seen]
         return [each.item.digest for each in seen if isinstance(each.item, Link)]

@@ -24,7 +24,7 @@ from market.delivery import (
 )
 from market.errors import Reason
 from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, Refused, Repeat, Tell, Tick
-from market.terms import Alive, Offer, ResolvingKey, Status, Subscribe
+from market.terms import Alive, MessageType, Offer, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
 from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, is_entry, read
@@ -90,6 +90,11 @@ class Arrived:
     """The peer has these entries of ours."""
 
     digests: tuple[bytes, ...]
+
+
+def _is_status(raw: list[Any]) -> bool:
+    """A Status is heard after all that came with it: an Alive that names it tells the provider that we hold that."""
+    return not is_entry(raw) and raw[0] == MessageType.STATUS
 
 
 @dataclass(slots=True)
@@ -226,8 +231,8 @@ class Delivering:
         match event:
             case Question():
                 await self._answer(event)
-            case Heard():
-                for raw in event.items:
+            case Heard(items):
+                for raw in sorted(items, key=_is_status):
                     await self._hear(raw)
             case Arrived(digests):
                 await self._acknowledged(digests)

@@ -168,6 +168,16 @@ def test_alive_each_period_names_the_newest_status() -> None:
     assert played.give(Tick(), wait_ms=1_000) == [Tell(Alive(7, 4))]
 
 
+def test_on_a_new_link_no_status_is_named_before_one_is_heard() -> None:
+    """The provider may have been restarted, and count from 1 again."""
+    played = client_at(Stage.DELIVERING)
+    played.hear(Status(7, 3, 7_200, PowerState.DELIVERING))
+    played.give(LinkResumed())
+    assert Tell(Alive(0, 0)) in played.give(Tick(), wait_ms=1_000)
+    played.hear(Status(1, 3, 7_200, PowerState.DELIVERING))
+    assert Tell(Alive(1, 0)) in played.give(Tick(), wait_ms=1_000)
+
+
 def test_silence_subscribes_again_then_redials_and_at_last_ends() -> None:
     played = client_at(Stage.DELIVERING)
     played.hear(Status(1, 0, 0, PowerState.DELIVERING))

@@ -50,6 +50,16 @@ def test_what_is_sent_is_pushed_with_the_state_until_it_was_seen() -> None:
     assert link.pushed[-1] == ([Plain(status(3))], False)
 
 
+def test_a_status_that_was_never_said_proves_nothing() -> None:
+    link = DeafLink()
+    channel = made(link)
+    channel.send(KEY)
+    channel.push_status(status(1))
+    channel.heard_alive(Alive(7, 0))
+    channel.push_status(status(2))
+    assert KEY in link.pushed[-1][0], "that was a Status from before a restart"
+
+
 def test_a_newer_control_message_takes_the_place_of_the_older() -> None:
     link = DeafLink()
     channel = made(link)
@@ -95,6 +105,7 @@ async def test_what_did_not_fit_into_the_frame_does_not_count_as_seen() -> None:
         shown = channel.state_items()
         assert 1 < len(shown) < len(entries)
         assert len(pack(shown)) <= MAX_FRAME_BYTES
+        channel.push_status(status(1))
         seen = channel.heard_alive(Alive(1, 0))
         assert seen == [entry.digest for entry in entries[: len(shown) - 1]]
         assert channel.state_items()[1] == entries[len(shown) - 1]

@@ -5,17 +5,17 @@ import asyncio
 import pytest
 
 from ledger.writer import Writer
-from market.delivery import OwnerStop
+from market.delivery import ClientDelivery, OwnerStop
 from market.errors import Reason
-from market.terms import Alive, Pause, Void
+from market.terms import Alive, Interval, Pause, PowerState, Status, Void
 from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, until, wish
 from tests.support.node_shop import raw
 from v2xnode.devices.interface import Reading
-from v2xnode.envelope import FrameInvalid, Plain
+from v2xnode.envelope import FrameInvalid, Link, Plain, in_full, message_of
 from v2xnode.metering import Metered
 from v2xnode.node import Node
 from v2xnode.trading.channel import ProviderChannel
-from v2xnode.trading.delivering import MAX_INBOX, Delivering
+from v2xnode.trading.delivering import MAX_INBOX, Delivering, Heard
 
 CAR_A, CAR_B = "car_a", "car_b"
 
@@ -105,6 +105,24 @@ async def test_an_entry_that_waits_at_the_end_is_not_called_held() -> None:
         await delivering.catch_up()
         with pytest.raises(FrameInvalid):
             await asked
+
+
+async def test_a_status_counts_as_heard_only_when_all_that_came_with_it_is_kept() -> None:
+    async with town(CAR_A, CAR_B) as world:
+        await world.plug()
+        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(300), look_ms=LOOK_MS))
+        await flowing(world)
+        [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
+        [sold] = world.trades(CAR_A)
+        interval = next(stored.signed for stored, message in sold.entries if isinstance(message, Interval))
+        break_disk(world.nodes[CAR_B])
+        status = Status(number=1_000, delivered_wh=0, power_w=0, state=PowerState.DELIVERING)
+        delivering.post(Heard(raw(Plain(status), in_full(Link(message_of(interval), interval)))))
+        await world.heard(CAR_B, "ledger_failed")
+        machine = delivering.machine
+        assert isinstance(machine, ClientDelivery)
+        assert machine._status_number < 1_000
+        buying.cancel()
 
 
 async def test_a_peer_that_talks_without_pause_does_not_hold_up_what_is_due() -> None:
