@@ -1,0 +1,68 @@
+"""The grammar of the protocol against the vectors."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pycddl
+import pytest
+
+from tests.spec.vectors import FOLDER
+
+GRAMMAR = (Path(__file__).resolve().parents[2] / "docs" / "protocol.cddl").read_text()
+
+
+def rule(name: str) -> pycddl.Schema:
+    """The grammar with this rule as its root."""
+    return pycddl.Schema(f"start-here = {name}\n" + re.sub(r"^root = .*$", "", GRAMMAR, flags=re.MULTILINE))
+
+
+def load(name: str) -> Any:
+    return json.loads((FOLDER / name).read_text())
+
+
+def matches(name: str, data: str) -> bool:
+    try:
+        rule(name).validate_cbor(bytes.fromhex(data))
+    except pycddl.ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("vector", load("messages.json"), ids=lambda each: each["name"])
+def test_each_message_matches_its_rule(vector: Any) -> None:
+    assert matches(vector["name"].replace("_", "-").lower(), vector["map"])
+
+
+def test_entries_and_signed_messages_match() -> None:
+    for vector in load("entries.json")["entries"]:
+        assert matches("entry-payload", vector["payload"])
+        assert matches("cose-sign1", vector["cose_sign1"])
+        assert matches("frame", vector["frame_full"])
+        assert matches("frame", vector["frame_brief"])
+    for vector in load("signed.json"):
+        assert matches("signed-payload", vector["payload"])
+        assert matches("frame", vector["frame"])
+
+
+@pytest.mark.parametrize("name", ["handshake_ik.json", "handshake_xx.json"])
+def test_frames_of_a_handshake_match(name: str) -> None:
+    for frame in load(name)["frames"]:
+        assert not frame["payload"] or matches("frame", frame["payload"])
+    assert matches("frame", "f4")
+    assert not matches("frame", "f5")
+
+
+RULES_BETWEEN_FIELDS = {
+    "message_least_above_wanted",
+    "message_fixed_price_in_two_steps",
+    "message_reference_meter_of_the_wrong_side",
+}
+"""Valid in form, wrong in meaning."""
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "wrong").glob("message_*.json")), ids=lambda path: path.stem)
+def test_a_wrong_message_does_not_match_unless_only_its_meaning_is_wrong(path: Path) -> None:
+    given = json.loads(path.read_text())["given"]
+    assert matches(given["name"].lower(), given["map"]) is (path.stem in RULES_BETWEEN_FIELDS)
