@@ -5,7 +5,8 @@ peers to whom we gave our resolving key can still tell that it is us, and dial w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ from transports.identifier import ROTATION_MS, make_identifier, resolves
 from transports.interface import Announcement, Sighting, Transport
 from v2xnode.clock import Clock
 from v2xnode.config import Visibility
+from v2xnode.entropy import Entropy
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
 
+LOT_BYTES = 8
 ROLE_PROVIDER = 1
 ROLE_COORDINATOR = 2
 LOOK_MS = 1_000
@@ -110,6 +113,19 @@ class Discovery:
                 found[sighting.bearer, sighting.address] = Heard(sighting, peer)
         except TransportError as problem:
             self._events.tell("bearer_failed", bearer=transport.name, code=problem.code, sentence=str(problem))
+
+
+def in_fair_order(found: Iterable[Heard], entropy: Entropy) -> list[Heard]:
+    """Known peers first; then one of each host, by lot, then a second of each: only some are asked, and nobody may
+    crowd them out with made-up ones that he names as he likes."""
+    by_lot = sorted(found, key=lambda _: entropy(LOT_BYTES))
+    counted: Counter[tuple[str, str]] = Counter()
+    ranked: list[tuple[bool, int, Heard]] = []
+    for heard in by_lot:
+        host = (heard.sighting.bearer, heard.sighting.address.rpartition(":")[0])
+        ranked.append((heard.peer is None, counted[host], heard))
+        counted[host] += 1
+    return [heard for _, _, heard in sorted(ranked, key=lambda each: each[:2])]
 
 
 def _whose(identifier: bytes, keys: Mapping[bytes, bytes]) -> bytes | None:

@@ -22,7 +22,7 @@ from v2xnode.bearers import open_bearers
 from v2xnode.clock import Clock, real_clock
 from v2xnode.config import Config, load_config
 from v2xnode.control import Tell, serving_control
-from v2xnode.discovery import LOOK_MS, Discovery, Heard
+from v2xnode.discovery import LOOK_MS, Discovery, Heard, in_fair_order
 from v2xnode.errors import Unreachable, UsageError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, load_identity
@@ -143,7 +143,7 @@ class Node:
         found = [heard for heard in await self.discover(look_ms) if heard.provides & service.bit]
         if not found:
             raise Unreachable(f"Nobody in reach offers {service.name}.", code="no_provider")
-        return found
+        return in_fair_order(found, self._identity.entropy)
 
     async def trade(self, request_id: bytes) -> dict[str, Any]:
         """One trade. Raises UsageError for an id that the ledger does not know."""

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import random
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -10,7 +12,7 @@ from transports.interface import Announcement, Pusher, Sighting
 from transports.memory import MemoryNetwork, MemoryTransport
 from v2xnode.clock import real_clock
 from v2xnode.config import Visibility
-from v2xnode.discovery import ROLE_COORDINATOR, ROLE_PROVIDER, Discovery, Heard
+from v2xnode.discovery import ROLE_COORDINATOR, ROLE_PROVIDER, Discovery, Heard, in_fair_order
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
 
@@ -127,3 +129,23 @@ def test_a_sighting_is_told_to_people_with_its_age() -> None:
 def test_services_of_a_node_that_is_no_provider_do_not_count() -> None:
     shown = Announcement(0, int(V2V), bytes(5))
     assert Heard(Sighting("memory", "car", shown, 0), None).provides == ServiceBits(0)
+
+
+def at(address: str, peer: bytes | None = None) -> Heard:
+    return Heard(Sighting("coap", address, Announcement(1, 1, bytes(5)), 0), peer)
+
+
+def test_nobody_crowds_out_an_honest_neighbour() -> None:
+    forged = [at(f"192.0.2.1:{port}") for port in range(1_000, 1_064)]
+    honest, friend = at("192.0.2.9:5701"), at("192.0.2.8:5701", b"p" * 32)
+    for seed in range(50):
+        ordered = in_fair_order([*forged, honest, friend], random.Random(seed).randbytes)
+        assert ordered[0] == friend
+        assert honest in ordered[1:3]
+        assert len(ordered) == 66
+
+
+def test_the_order_among_strangers_is_by_lot() -> None:
+    strangers = [at(f"192.0.2.{host}:5701") for host in range(20)]
+    orders = {tuple(heard.sighting.address for heard in in_fair_order(strangers, os.urandom)) for _ in range(5)}
+    assert len(orders) == 5

@@ -1,5 +1,7 @@
 """Frames: what is packed is read back by the peer for whom it was, and anything else is refused whole."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,18 +12,25 @@ from ledger import cbor
 from market.errors import Reason
 from market.terms import Accept, Alive, Decline, Message, MessageType, Ready, Request, Resume, Stop
 from tests.support.market_terms import offer, request
-from tests.support.node_books import REQUEST_ID, table
+from tests.support.node_books import REQUEST_ID, Table, table
 from v2xnode.envelope import (
     MAX_FRAME_BYTES,
     MAX_ITEMS,
+    MAX_SAID,
     REFUSED,
     FrameInvalid,
+    Item,
     Letter,
+    Link,
+    Place,
     Plain,
     Reading,
+    Talk,
     fitting,
+    in_full,
     is_entry,
     pack,
+    place_of,
     read,
     request_id_in,
     sign_letter,
@@ -86,6 +95,118 @@ async def test_an_entry_comes_back_and_belongs_to_its_signer_epoch_and_trade() -
         ):
             with pytest.raises(FrameInvalid):
                 read(raw, wrong)
+
+
+PREV, ANSWERS = 2, 3
+"""Fields of an entry on the wire."""
+
+
+async def accepted(world: Table) -> tuple[Link, Place, Reading]:
+    """The client's Accept, the place before it, and how the provider reads it who holds what is there and has said an
+    offer."""
+    offered = world.letters[1]
+    accept = await world.by(world.client, Accept(world.provider.key, 0, "EUR"), offered.digest)
+    made = accept.signed.entry
+
+    def before(node: bytes, epoch: bytes, seq: int) -> bytes | None:
+        return made.prev if (node, epoch, seq) == (made.node, made.epoch, made.seq - 1) else None
+
+    reading = Reading(world.provider.key, made.node, made.epoch, REQUEST_ID, before, (offered.digest,))
+    return accept, (place_of(made)[0], made.seq - 1), reading
+
+
+def first_time(entry: Link, *heard: Item) -> Link:
+    """The entry as it is sent first, by somebody who has heard these."""
+    talk = Talk()
+    for item in heard:
+        talk.hear(item)
+    said = talk.say(entry)
+    assert isinstance(said, Link)
+    return said
+
+
+async def test_a_first_sending_leaves_out_what_its_receiver_knows_and_a_repetition_nothing() -> None:
+    async with table() as world:
+        accept, before, reading = await accepted(world)
+        brief = first_time(accept, world.letters[1])
+        [short] = unpack(pack([brief], before))
+        [full] = unpack(pack([in_full(brief)], before))
+        assert (short[PREV], short[ANSWERS]) == (b"", True)
+        assert (full[PREV], full[ANSWERS]) == (accept.signed.entry.prev, world.letters[1].digest)
+        assert read(short, reading) == read(full, reading) == accept
+
+
+async def test_what_answers_something_older_says_what() -> None:
+    async with table() as world:
+        accept, before, _ = await accepted(world)
+        newer = sign_letter(world.provider.identity.signer, offer(request_id=REQUEST_ID, number=1))
+        [raw] = unpack(pack([first_time(accept, world.letters[1], newer)], before))
+        assert (raw[PREV], raw[ANSWERS]) == (accept.signed.entry.prev, world.letters[1].digest)
+
+
+async def test_the_entry_before_is_named_to_who_does_not_hold_exactly_that() -> None:
+    async with table() as world:
+        accept, (epoch, seq), reading = await accepted(world)
+        brief = first_time(accept, world.letters[1])
+        for held in (None, (epoch, seq - 1), (epoch, seq + 1), (bytes(len(epoch)), seq)):
+            [raw] = unpack(pack([brief], held))
+            assert (raw[PREV], raw[ANSWERS]) == (accept.signed.entry.prev, True)
+            assert read(raw, reading) == accept
+
+
+async def test_who_claimed_to_hold_more_than_it_does_can_not_read_before_the_repetition() -> None:
+    async with table() as world:
+        accept, before, reading = await accepted(world)
+        ignorant = Reading(reading.me, reading.peer, reading.epoch, REQUEST_ID, lambda *_: None, reading.said)
+        brief = first_time(accept, world.letters[1])
+        with pytest.raises(FrameInvalid):
+            read(unpack(pack([brief], before))[0], ignorant)
+        assert read(unpack(pack([in_full(brief)], before))[0], ignorant) == accept
+
+
+@pytest.mark.parametrize("crossed", range(MAX_SAID + 1))
+async def test_what_crossed_with_newer_words_still_finds_what_it_answers(crossed: int) -> None:
+    async with table() as world:
+        accept, before, reading = await accepted(world)
+        [raw] = unpack(pack([first_time(accept, world.letters[1])], before))
+        provider = Talk()
+        provider.say(world.letters[1])
+        for number in range(crossed):
+            provider.say(
+                Letter(world.letters[1].message, sign_letter(PEER.signer, request(window_ms=number + 1)).signed)
+            )
+
+        def heard_after(said: Sequence[bytes]) -> Item:
+            return read(raw, Reading(reading.me, reading.peer, reading.epoch, REQUEST_ID, reading.prev_lookup, said))
+
+        if crossed < MAX_SAID:
+            assert heard_after(provider.said) == accept
+        else:
+            with pytest.raises(FrameInvalid):
+                heard_after(provider.said)
+
+
+async def test_nothing_is_answered_where_nothing_was_said() -> None:
+    async with table() as world:
+        accept, before, reading = await accepted(world)
+        [raw] = unpack(pack([first_time(accept, world.letters[1])], before))
+        with pytest.raises(FrameInvalid):
+            read(raw, Reading(reading.me, reading.peer, reading.epoch, REQUEST_ID, reading.prev_lookup))
+
+
+NEITHER = (False, 0, 1, "", b"\x01" * 31, [], {})
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(PREV, True), (ANSWERS, b""), *itertools.product((PREV, ANSWERS), NEITHER)]
+)
+async def test_left_out_is_said_in_one_way_only(place: int, value: Any) -> None:
+    async with table() as world:
+        accept, before, reading = await accepted(world)
+        [raw] = unpack(pack([first_time(accept, world.letters[1])], before))
+        raw[place] = value
+        with pytest.raises(FrameInvalid):
+            read(raw, reading)
 
 
 def test_what_the_receiver_knows_may_not_be_spelled_out() -> None:

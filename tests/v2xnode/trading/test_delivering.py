@@ -7,7 +7,7 @@ import pytest
 from ledger.writer import Writer
 from market.delivery import ClientDelivery, OwnerStop
 from market.errors import Reason
-from market.terms import Alive, Interval, Pause, PowerState, Status, Void
+from market.terms import Alive, Close, Interval, Pause, PowerState, Status, Void
 from tests.support.node_pair import LOOK_MS, Town, propose, stranger, town, until, wish
 from tests.support.node_shop import raw
 from v2xnode.devices.interface import Reading
@@ -15,7 +15,7 @@ from v2xnode.envelope import FrameInvalid, Link, Plain, in_full, message_of
 from v2xnode.metering import Metered
 from v2xnode.node import Node
 from v2xnode.trading.channel import ProviderChannel
-from v2xnode.trading.delivering import MAX_INBOX, Delivering, Heard
+from v2xnode.trading.delivering import MAX_INBOX, MAX_MISFITS, Delivering, Heard
 
 CAR_A, CAR_B = "car_a", "car_b"
 
@@ -145,3 +145,18 @@ async def test_controls_out_of_step_are_told_and_change_nothing() -> None:
         await deal.ask(Plain(Pause(1, paused=True)))
         assert (await world.heard(CAR_A, "message_refused")).data["message"] == "Pause"
         assert len(world.nodes[CAR_A]._desk.deliveries.running) == 1
+
+
+async def test_entries_that_fit_nowhere_do_not_fill_the_disk() -> None:
+    async with town(CAR_A) as world, stranger(world) as who:
+        deal = await propose(world, who, CAR_A, wish(60))
+        await deal.ask(await deal.accept())
+        for number in range(MAX_MISFITS + 8):
+            misfit = await deal.entry(Close(deal.request.provider, number, Reason.SHUTDOWN, 9, 9, (1,)), b"")
+            try:
+                await deal.ask(misfit)
+            except FrameInvalid:
+                break
+        held = [each for each in world.trade(CAR_A, deal.id.hex()).of(Close) if each.receipts == 9]
+        assert 0 < len(held) <= MAX_MISFITS
+        assert number >= MAX_MISFITS
