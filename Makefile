@@ -19,7 +19,7 @@ MKVENV  = $(PYTHON) -m venv --clear $(VENV)
 PIP     = $(BIN)/python -m pip install -q
 endif
 
-.PHONY: demo test simulate soak vectors lint check lock picture clean
+.PHONY: demo test simulate soak bench vectors lint check lock picture clean
 demo: $(VENV)/.core
 	$(BIN)/v2xnode demo
 
@@ -37,6 +37,11 @@ simulate: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.run 1 6000 $(JOBS)
 	V2XNODE_KILLS=100 $(BIN)/python -m pytest tests/journeys/test_kills.py tests/journeys/test_resume.py
+
+# Figures beside others': all but the long ones, or make bench ONLY=times. Results as JSON in build/bench.
+ONLY ?=
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 # The files of tests/vectors, after the protocol has changed on purpose.
 vectors: $(VENV)/.dev
