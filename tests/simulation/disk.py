@@ -6,7 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cache
 from typing import TypeVar
+
+from sqlalchemy import Engine
 
 from ledger.database import engine_of
 from ledger.errors import StoreFailed
@@ -62,6 +65,20 @@ class Disk:
         self._older.clear()
 
 
+def engine_over(driver: sqlite3.Connection) -> Engine:
+    """An engine that connects to this next. It is one for the whole process, since each engine has to compile every
+    statement for itself, and a process lives through thousands of databases."""
+    engine, waiting = _engine()
+    waiting.append(driver)
+    return engine
+
+
+@cache
+def _engine() -> tuple[Engine, list[sqlite3.Connection]]:
+    waiting: list[sqlite3.Connection] = []
+    return engine_of(waiting.pop), waiting
+
+
 @dataclass(slots=True)
 class DiskWriter:
     """Takes transactions as the ledger's thread does, and runs each at once. `reached` is told before and after each
@@ -78,7 +95,7 @@ class DiskWriter:
     @classmethod
     def open(cls, disk: Disk, signer: Signer, entropy: Entropy, reached: Callable[[str], None]) -> "DiskWriter":
         driver = disk.connect()
-        ledger = Ledger.over(engine_of(lambda: driver), signer, posting_rule=posting_rule, entropy=entropy)
+        ledger = Ledger.over(engine_over(driver), signer, posting_rule=posting_rule, entropy=entropy)
         return cls(disk, ledger, driver, reached)
 
     def _with_room(self, fn: Callable[[Transaction], T], transaction: Transaction) -> T:

@@ -1,17 +1,17 @@
 """What must hold of every run, whatever went wrong in it: checked on the nodes' databases and on the plant's truth."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from ledger.audit import verify
 from ledger.reader import LedgerReader
 from ledger.view import StoredEntry
 from market.units import Role
+from tests.simulation.disk import engine_over
 from tests.simulation.life import Body
-from tests.simulation.world import ACTS, World
+from tests.simulation.plan import ACTS
+from tests.simulation.world import World
 from v2xnode.cli.demo.world import CAR_A, RESERVE_WH
 from v2xnode.settling import Trade, posting_rule, trades
 from v2xnode.trading.remains import unheard
@@ -79,12 +79,11 @@ def _read(body: Body) -> Books:
 
 @contextmanager
 def _opened(body: Body) -> Iterator[LedgerReader]:
-    image = body.life.writer.driver.serialize() if body.life is not None else body.disk.image
-    with tempfile.TemporaryDirectory(prefix="sim-") as name:
-        path = Path(name) / "node.db"
-        path.write_bytes(image)
-        with LedgerReader.open(path) as reader:
-            yield reader
+    if body.life is not None:
+        body.disk.lose_process(body.life.writer.driver)
+    engine = engine_over(body.disk.connect())
+    with LedgerReader(engine, engine.connect()) as reader:
+        yield reader
 
 
 def _demand(number: int, holds: bool, sentence: str) -> None:

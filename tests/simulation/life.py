@@ -9,6 +9,7 @@ from typing import Any
 from market.terms import Profile
 from market.units import Role
 from tests.simulation.disk import Disk, DiskWriter
+from tests.simulation.plan import HONEST
 from transports.errors import LinkLost
 from transports.interface import Announcement, Handler, Link, Sighting
 from transports.memory import MemoryNetwork
@@ -44,16 +45,37 @@ class Air(MemoryNetwork):
 
 
 @dataclass(slots=True)
+class Meter:
+    """What becomes of a node's readings on their way: late, and with registers that count too little or too much."""
+
+    shown_permille: int = HONEST
+    slow_s: float = 0.0
+    _began_wh: dict[str, int] = field(default_factory=dict)
+
+    async def show(self, reading: dict[str, Any]) -> dict[str, Any]:
+        """As the node gets it."""
+        if self.slow_s:
+            await asyncio.sleep(self.slow_s)
+        return reading | {name: self._shown(name, reading[name]) for name in ("import_wh", "export_wh")}
+
+    def _shown(self, name: str, register_wh: int) -> int:
+        began_wh = self._began_wh.setdefault(name, register_wh)
+        return began_wh + (register_wh - began_wh) * self.shown_permille // HONEST
+
+
+@dataclass(slots=True)
 class Reach:
     """The way of one life to its devices: cut when the process dies."""
 
     plant: LocalPlant
+    meter: Meter
     cut: bool = False
 
     async def ask(self, request: Mapping[str, Any]) -> Any:
         if self.cut:
             raise DeviceUnreachable("this process is dead")
-        return await self.plant.ask(request)
+        answer = await self.plant.ask(request)
+        return await self.meter.show(answer) if request["op"] == "read" else answer
 
 
 @dataclass(slots=True)
@@ -115,6 +137,7 @@ class Body:
     reached: Callable[["Body", str], None]
     """Told each label that a process comes by; may kill it."""
     wall_s: Callable[[], float]
+    meter: Meter = field(default_factory=Meter)
     clock_off_s: float = 0.0
     lives: int = 0
     died_ms: int = 0
@@ -139,7 +162,7 @@ class Body:
         writer = DiskWriter.open(
             self.disk, self.identity.signer, self.identity.entropy, lambda label: self.reached(self, label)
         )
-        reach, antenna = Reach(self.plant), Antenna(self.network, f"{self.name}.{self.lives}")
+        reach, antenna = Reach(self.plant, self.meter), Antenna(self.network, f"{self.name}.{self.lives}")
         books, events = Books(writer, clock), EventLog(clock)
         transports = {antenna.name: antenna}
         node = Node(self.config, self.identity, clock, events, books, transports, self._connectors(reach))

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.invariants import Broken, check
-from tests.simulation.world import World, plan
+from tests.simulation.plan import plan
+from tests.simulation.world import World
 from tests.support.virtual_time import VirtualTimeLoop
 
 

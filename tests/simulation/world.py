@@ -1,16 +1,16 @@
-"""A world drawn from a seed: who is there, who buys what of whom, and everything that goes wrong meanwhile."""
+"""A plan as it happens: nodes, air, plant and people, and everything that goes wrong meanwhile."""
 
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from market.errors import Reason
 from market.units import Role, Service
-from tests.simulation.disk import Disk, Synchronous
+from tests.simulation.disk import Disk
 from tests.simulation.life import Air, Body
+from tests.simulation.plan import ACTS, HONEST, Plan, Purchase, Trouble
 from v2xnode.cli.demo.world import CAR_A, CAST, EVENING_MS, RESERVE_WH, configuration, demo_world
 from v2xnode.config import parse_config
 from v2xnode.devices.plant.plant import Plant
@@ -18,7 +18,7 @@ from v2xnode.devices.simulated import LocalPlant
 from v2xnode.errors import NodeError
 from v2xnode.identity import Identity
 from v2xnode.toml import to_toml
-from v2xnode.trading.need import Wish
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.remains import unheard
 
 TROUBLE_S = 60.0
@@ -26,100 +26,17 @@ TROUBLE_S = 60.0
 REST_S = 1_200.0
 """World time after that in which every session has to be over: what a provider has not heard is told again every
 five minutes."""
+SLOWEST_S = 2.0
+"""What a meter takes for a reading at worst."""
 LOOK_MS = 300
 SPARE_WH = 400
 OBEYED_S = 8.0
 """World time in which a Stop is obeyed on both sides: with the worst air, three repetitions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """A need of one node."""
-
-    at_s: float
-    client: str
-    service: Service
-    energy_wh: int
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that happens at a moment. what: see `World._trouble`; who: node or pair; amount: seconds, or a number
-    of commits."""
-
-    at_s: float
-    what: str
-    who: tuple[str, ...]
-    amount: float = 0.0
-
-
-ACTS: Mapping[Service, tuple[str, str, str]] = {
-    Service.V2V: ("box", "car_a.v2v", "car_b.v2v"),
-    Service.V2H: ("wallbox", "car_a.v2h", "house.v2h"),
-    Service.V2L: ("extension", "car_b.v2l", "cabin.v2l"),
-}
-LARGEST_WH = {Service.V2V: 150, Service.V2H: 20, Service.V2L: 8}
-"""What takes about as long in each service."""
 PERMIT_MS = 3_500
 """World time after which a device whose node died has opened by itself: a permit's life, and a look of the plant."""
 POWER_W = {Service.V2V: 50_000, Service.V2H: 11_000, Service.V2L: 3_600}
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a seed means, before it happens."""
-
-    services: tuple[Service, ...]
-    purchases: tuple[Purchase, ...]
-    troubles: tuple[Trouble, ...]
-    air: Mapping[str, Any]
-    crashes: bool
-
-    @property
-    def places(self) -> list[str]:
-        """The nodes that take part."""
-        ends = [end.split(".")[0] for service in self.services for end in ACTS[service][1:]]
-        return list(dict.fromkeys(ends))
-
-
-def plan(seed: int) -> Plan:
-    """Draw a plan: a third of the seeds without crashes, every tenth without any trouble."""
-    chance = random.Random(seed)
-    services = tuple(sorted(chance.sample(list(ACTS), chance.choice([1, 1, 1, 2])), key=int))
-    purchases = []
-    for service in services:
-        for _ in range(chance.choice([1, 1, 2])):
-            client = ACTS[service][2].split(".")[0]
-            purchases.append(Purchase(chance.uniform(0, 8), client, service, chance.randint(2, LARGEST_WH[service])))
-    drawn = Plan(services, tuple(purchases), (), {}, crashes=seed % 3 != 0)
-    if seed % 10 == 9:
-        return drawn
-    kinds = CALM + (CRASHES if drawn.crashes else ())
-    troubles = [_trouble(chance, chance.choice(kinds), drawn.places) for _ in range(chance.randint(1, 5))]
-    if drawn.crashes and not any(each.what in CRASHES for each in troubles):
-        troubles.append(_trouble(chance, chance.choice(CRASHES), drawn.places))
-    slow = chance.choice([(1, 5), (5, 60), (50, 400)])
-    return replace_plan(drawn, tuple(sorted(troubles, key=lambda each: each.at_s)), {"delay_ms": slow})
-
-
-def replace_plan(drawn: Plan, troubles: tuple[Trouble, ...], air: Mapping[str, Any]) -> Plan:
-    return Plan(drawn.services, drawn.purchases, troubles, air, drawn.crashes)
-
-
-CALM = ("bad_air", "apart", "stop", "jump", "disk_full", "unplug", "restart")
-CRASHES = ("kill", "power_loss", "kill_at_commit", "power_loss_at_commit")
-
-
-def _trouble(chance: random.Random, what: str, places: list[str]) -> Trouble:
-    who = tuple(chance.sample(places, 2)) if what == "apart" else (chance.choice(places),)
-    at_s = chance.uniform(1, 25)
-    amounts: Mapping[str, Callable[[], float]] = {
-        "jump": lambda: chance.choice([-86_400.0, -30.0, -2.0, 2.0, 30.0, 86_400.0]),
-        "kill_at_commit": lambda: chance.randint(1, 14),
-        "power_loss_at_commit": lambda: chance.randint(1, 14),
-        "bad_air": lambda: chance.choice([50, 150, 300]),
-    }
-    return Trouble(at_s, what, who, amounts.get(what, lambda: chance.choice([0.5, 2.0, 8.0, 25.0]))())
 
 
 @dataclass(slots=True)
@@ -128,7 +45,7 @@ class World:
 
     seed: int
     drawn: Plan
-    synchronous: Synchronous = Synchronous.FULL
+    make_disk: Callable[[], Disk] = Disk
     bodies: dict[str, Body] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
     promised_twice: list[str] = field(default_factory=list)
@@ -189,8 +106,9 @@ class World:
             config = parse_config(to_toml(configuration(cast, "unused")))  # type: ignore[arg-type]
             chance = random.Random(self.seed * 100 + number)
             identity = Identity.from_seed(hashlib.sha256(place.encode()).digest(), chance.randbytes)
-            disk = Disk(self.synchronous)
-            self.bodies[place] = Body(cast, config, identity, disk, self.air, access, self._reached, self.wall_s)
+            body = Body(cast, config, identity, self.make_disk(), self.air, access, self._reached, self.wall_s)
+            body.meter.shown_permille = self.drawn.lies.get(place, HONEST)
+            self.bodies[place] = body
 
     # what people do
 
@@ -247,6 +165,12 @@ class World:
         disk.full = True
         await asyncio.sleep(trouble.amount)
         disk.full = False
+
+    async def _slow_meter(self, trouble: Trouble) -> None:
+        meter = self.bodies[trouble.who[0]].meter
+        meter.slow_s = min(trouble.amount, SLOWEST_S)
+        await asyncio.sleep(trouble.amount)
+        meter.slow_s = 0.0
 
     async def _unplug(self, trouble: Trouble) -> None:
         for service in self.drawn.services:
