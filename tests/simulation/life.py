@@ -46,21 +46,19 @@ class Air(MemoryNetwork):
 
 @dataclass(slots=True)
 class Meter:
-    """What becomes of a node's readings on their way: late, and with registers that count too little or too much."""
+    """What becomes of a node's readings on their way: late, and with too little or too much of what it has received."""
 
     shown_permille: int = HONEST
     slow_s: float = 0.0
     _began_wh: dict[str, int] = field(default_factory=dict)
 
-    async def show(self, reading: dict[str, Any]) -> dict[str, Any]:
+    async def show(self, meter: str, reading: dict[str, Any]) -> dict[str, Any]:
         """As the node gets it."""
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
-        return reading | {name: self._shown(name, reading[name]) for name in ("import_wh", "export_wh")}
-
-    def _shown(self, name: str, register_wh: int) -> int:
-        began_wh = self._began_wh.setdefault(name, register_wh)
-        return began_wh + (register_wh - began_wh) * self.shown_permille // HONEST
+        began_wh = self._began_wh.setdefault(meter, reading["import_wh"])
+        received_wh = reading["import_wh"] - began_wh
+        return {**reading, "import_wh": began_wh + received_wh * self.shown_permille // HONEST}
 
 
 @dataclass(slots=True)
@@ -75,7 +73,7 @@ class Reach:
         if self.cut:
             raise DeviceUnreachable("this process is dead")
         answer = await self.plant.ask(request)
-        return await self.meter.show(answer) if request["op"] == "read" else answer
+        return await self.meter.show(request["meter"], answer) if request["op"] == "read" else answer
 
 
 @dataclass(slots=True)
