@@ -24,7 +24,7 @@ from v2xnode.devices.plant_server import serve_plant
 from v2xnode.identity import create_identity
 from v2xnode.node import Node, open_node
 from v2xnode.toml import to_toml
-from v2xnode.trading.need import Wish
+from v2xnode.trading.asking import Wish
 
 SPEED = 5
 NEEDED = Wish(

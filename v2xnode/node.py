@@ -29,9 +29,9 @@ from v2xnode.identity import Identity, load_identity
 from v2xnode.links import Links
 from v2xnode.paths import Connectors, open_connectors
 from v2xnode.settling import describe, posting_rule, trade, trades
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
 from v2xnode.trading.desk import Desk
-from v2xnode.trading.need import Wish
 
 DATABASE_FILE = "node.db"
 SETTLE_S = 5.0

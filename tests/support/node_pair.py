@@ -39,8 +39,8 @@ from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
 from v2xnode.node import DATABASE_FILE, Node, open_node
 from v2xnode.settling import Trade, posting_rule, trade, trades
 from v2xnode.toml import to_toml
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
-from v2xnode.trading.need import Wish
 
 DEADLINE_S = 30.0
 """Real time after which something that never happens fails its test."""

@@ -33,9 +33,10 @@ from v2xnode.paths import Connector, Connectors
 from v2xnode.settling import posting_rule
 from v2xnode.toml import to_toml
 from v2xnode.trading.acquaintances import Acquaintances
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
-from v2xnode.trading.need import Need, Wish
+from v2xnode.trading.need import Need
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Asker, Owner
 from v2xnode.trading.selling import Selling

@@ -12,8 +12,8 @@ from tests.support.node_pair import LOOK_MS, Town, agree, node_of, prepare, town
 from v2xnode.config import CONFIG_FILE
 from v2xnode.errors import ConfigError, LocalError, NodeError, RefusedByLimit, Unreachable, UsageError
 from v2xnode.node import Doorkeeper
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.channel import ClientChannel
-from v2xnode.trading.need import Wish
 
 CAR_A, CAR_B, HOUSE = "car_a", "car_b", "house"
 

@@ -19,10 +19,10 @@ from v2xnode.identity import Identity
 from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
 from v2xnode.paths import Connectors
 from v2xnode.trading.acquaintances import Acquaintances
+from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.buying import Buying
 from v2xnode.trading.deliveries import Deliveries
-from v2xnode.trading.need import Wish
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Owner
 from v2xnode.trading.redial import Look

@@ -11,83 +11,24 @@ from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Si
 from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal
 from market.ranking import Candidate, rank
 from market.ranking import Wish as RankingWish
-from market.terms import Accept, Confirm, Decline, Electrical, Offer, Ready, Reject, Request, Void
-from market.units import Service
+from market.terms import Accept, Confirm, Decline, Electrical, Offer, Ready, Reject, Void
 from transports.errors import TransportError
 from v2xnode.clock import Clock
 from v2xnode.discovery import Heard
-from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, Talk, in_full, read, sign_letter
+from v2xnode.envelope import FrameInvalid, Item, Letter, Link, Plain, in_full, read, sign_letter
 from v2xnode.errors import NodeError, PeerError, RefusedByLimit, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
-from v2xnode.links import DialledLink, Links, RawItems
+from v2xnode.links import Links, RawItems
+from v2xnode.trading.asking import Asked, Asking, Wish
 from v2xnode.trading.books import Books, LedgerRefused
 
 BUYING = "buying"
 """Name of the lock that a client holds from its Accept until the session is over."""
 
-KEY_BYTES = 32
-REQUEST_ID_BYTES = 16
 NONCE_BYTES = 8
-MAX_ASKED = 8
-"""Providers asked at once; the nearest answers come first, and a driver does not compare more."""
-COLLECT_S = 5.0
-"""Real time for offers to come in: a stranger's set-up on the slowest bearer, with a retransmission."""
-LAST_ANSWER_S = 15.0
-"""And so much more where nobody has answered yet: then a late answer is better than none."""
 ASK_AGAIN_MS = 500
 """Real time before a frame whose answer got lost is sent again in a new record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client wants; energies at the delivery point, see `market.terms.Request`."""
-
-    service: Service
-    energy_wh: int
-    energy_min_wh: int
-    power_max_w: int
-    price_max_micro_per_kwh: int
-    window_ms: int
-    power_min_w: int = 0
-
-    def request_to(self, provider: bytes, request_id: bytes) -> Request:
-        """The request that names a provider; the id is 16 fresh random bytes. Raises TermsInvalid."""
-        return Request(
-            request_id=request_id,
-            provider=provider,
-            service=self.service,
-            energy_wh=self.energy_wh,
-            energy_min_wh=self.energy_min_wh,
-            power_max_w=self.power_max_w,
-            power_min_w=self.power_min_w,
-            window_ms=self.window_ms,
-            price_max_micro_per_kwh=self.price_max_micro_per_kwh,
-        )
-
-
-@dataclass(slots=True)
-class Asked:
-    """One provider that answered: the link, our request as said and as signed, and what came back."""
-
-    link: DialledLink
-    request: Request
-    letter: Letter
-    answer: Letter | Plain
-    talk: Talk = field(default_factory=Talk)
-    ready: Ready | None = None
-    """Said with the Accept."""
-    rest: RawItems = field(default_factory=list)
-    """What came with the Confirm, for the delivery."""
-
-    @property
-    def request_id(self) -> bytes:
-        return self.request.request_id
-
-    @property
-    def letters(self) -> tuple[Letter, ...]:
-        """What the Accept rests on."""
-        return (self.letter, self.answer) if isinstance(self.answer, Letter) else (self.letter,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +54,17 @@ class Need:
     currency: str
     only: str = ""
     """Agree only with the provider whose id begins so."""
-    _asked: dict[bytes, Asked] = field(default_factory=dict)
+    _asking: Asking = field(init=False)
     _accepted: tuple[Asked, bytes] | None = None
     """An Accept that is not answered yet, with the hash of the offer."""
     _withdrawn: bool = False
+
+    def __post_init__(self) -> None:
+        self._asking = Asking(self.wish, self.identity, self.links, self.events, self.only)
+
+    @property
+    def _asked(self) -> dict[bytes, Asked]:
+        return self._asking.answered
 
     @property
     def is_withdrawn(self) -> bool:
@@ -137,10 +85,8 @@ class Need:
         Raises TermsInvalid, Unreachable when none answers, RefusedByLimit with the most useful refusal when none
         agrees, or when it was withdrawn.
         """
-        # raises for a wish that can't be said, before anybody is asked
-        self.wish.request_to(bytes(KEY_BYTES), bytes(REQUEST_ID_BYTES))
         try:
-            await self._ask_all(providers[:MAX_ASKED])
+            await self._asking.ask_all(providers)
             if self._withdrawn:  # nothing is accepted yet, so there is nothing to void
                 raise RefusedByLimit(Reason.WITHDRAWN.sentence, code=Reason.WITHDRAWN.code)
             if not self._asked:
@@ -148,64 +94,8 @@ class Need:
             return await self._negotiate()
         except BaseException:
             await asyncio.shield(self._take_back())
-            await self._close_others(b"")
+            await self._asking.leave(b"")
             raise
-
-    # asking
-
-    async def _ask_all(self, providers: Sequence[Heard]) -> None:
-        """Ask all at once. Once one has answered, the others are waited for no longer than `COLLECT_S`."""
-        if not providers:
-            return
-        asking = {asyncio.create_task(self._ask(heard)) for heard in providers}
-        try:
-            _, late = await asyncio.wait(asking, timeout=COLLECT_S)
-            if late and not self._asked:
-                await asyncio.wait(late, timeout=LAST_ANSWER_S)
-        finally:
-            for task in asking:
-                task.cancel()
-            told = await asyncio.gather(*asking, return_exceptions=True)
-        for failure in told:
-            if isinstance(failure, Exception):
-                raise failure
-
-    async def _ask(self, heard: Heard) -> None:
-        sent: list[tuple[Request, Letter]] = []
-
-        def opening(peer: bytes) -> Sequence[Item]:
-            request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
-            sent.append((request, sign_letter(self.identity.signer, request)))
-            return [sent[0][1]]
-
-        sighting = heard.sighting
-        try:
-            link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer or self._named, opening)
-            try:
-                if not link.peer.hex().startswith(self.only):
-                    raise PeerError(f"{short(link.peer)} is not the provider that was asked for.", code="other_peer")
-                self._hear_answer(link, *sent[0], items)
-            except BaseException:
-                await link.aclose()
-                raise
-        except NodeError as problem:
-            self.events.tell("ask_failed", address=sighting.address, code=problem.code, sentence=problem.sentence)
-
-    @property
-    def _named(self) -> bytes | None:
-        """The provider's key where the owner gave all of it: so one can be dialled that answers known peers only."""
-        return bytes.fromhex(self.only) if len(self.only) == 2 * KEY_BYTES else None
-
-    def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> None:
-        for raw in items:
-            item = read(raw, link.context(self.identity.public, request.request_id))
-            if isinstance(item, Letter | Plain) and isinstance(item.message, Offer | Decline):
-                asked = Asked(link, request, letter, item)
-                asked.talk.say(letter)
-                asked.talk.hear(item)
-                self._asked[request.request_id] = asked
-                return
-        raise FrameInvalid("A request is answered with an offer or a refusal.")
 
     # agreeing
 
@@ -223,7 +113,7 @@ class Need:
                 continue
             match effect := todo.pop(0):
                 case Agreed():
-                    await self._close_others(effect.request_id)
+                    await self._asking.leave(effect.request_id)
                     return Agreement(self._asked[effect.request_id], effect.offer, effect.confirm)
                 case GaveUp():
                     raise self._refusal([refusal for _, refusal in effect.refusals])
@@ -404,11 +294,6 @@ class Need:
         seq = 1 if asked.ready is None else asked.ready.seq + 1
         asked.ready, asked.rest = Ready(seq, self.identity.entropy(NONCE_BYTES)), []
         return [item, Plain(asked.ready)]
-
-    async def _close_others(self, kept: bytes) -> None:
-        for request_id, asked in self._asked.items():
-            if request_id != kept:
-                await asked.link.aclose()
 
     def _refusal(self, refusals: Sequence[Refusal]) -> NodeError:
         """The refusal that helps most: one that says what would pass, if there is one."""

@@ -16,7 +16,8 @@ from transports.memory import MemoryNetwork
 from v2xnode.envelope import is_entry
 from v2xnode.errors import RefusedByLimit, Unreachable
 from v2xnode.links import Links, RawItems
-from v2xnode.trading.need import Agreement, Need, Wish
+from v2xnode.trading.asking import Wish
+from v2xnode.trading.need import Agreement, Need
 
 WISH = Wish(Service.V2V, 5_000, 1_000, 11_000, 600_000, 7_200_000)
 CHEAP, DEAR = {"price_micro_per_kwh": 200_000}, {"price_micro_per_kwh": 400_000}

@@ -7,7 +7,7 @@ from tests.support.node_shop import PROFILE, at_counter, seen, shop
 from transports.memory import MemoryNetwork
 from v2xnode.paths import limits_of
 from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV
-from v2xnode.trading.need import Wish
+from v2xnode.trading.asking import Wish
 
 
 async def test_a_provider_begins_with_both_sides_limits_and_the_agreed_power() -> None:
