@@ -3,22 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from market.terms import Alive, Hello, Message, PowerState, Resume, Status, Subscribe
+from market.terms import EPOCH_HINT_BYTES, Accept, Alive, Head, Hello, Message, PowerState, Resume, Status, Subscribe
+from tests.support.node_books import REQUEST_ID, Party, table
 from transports.errors import LinkLost
 from transports.interface import Transport
 from transports.memory import MemoryNetwork, MemoryTransport
 from transports.secure import Dialer, Visibility
 from v2xnode.clock import real_clock
 from v2xnode.config import ElectricalSection
-from v2xnode.envelope import FrameInvalid, Item, Plain, Reading, pack, read
+from v2xnode.envelope import FrameInvalid, Item, Plain, Reading, Talk, is_entry, pack, place_of, read, unpack
+from v2xnode.envelope import Link as Entry
 from v2xnode.errors import LocalError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Greeting, Links, RawItems
+from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Greeting, Links, PeerLink, RawItems, held_in
 
 CLOCK = real_clock()
 ELECTRICAL = ElectricalSection(profiles=["DC_CONVERTER"]).record()
@@ -205,3 +207,81 @@ async def test_a_bearer_that_is_not_switched_on_is_named() -> None:
         assert refused.value.code == "no_bearer"
         with pytest.raises(Unreachable):
             await dialer.links.dial("memory", "dialer", None, lambda peer: [OPENING])
+
+
+# what each end holds of the other's chain
+
+PREV = 2
+"""Field of an entry on the wire."""
+
+
+@dataclass
+class End:
+    """One end of a link between two parties with books, where what is said arrives at once."""
+
+    party: Party
+    link: PeerLink
+    talk: Talk
+
+    def hears(self, said: Entry, other: "End") -> bool:
+        """Hold what the other end says for the first time; whether it left out the entry before."""
+        [raw] = unpack(self.link.session.open(other.link.pack([other.talk.say(said)])))
+        assert is_entry(raw)
+        item = read(raw, self.link.context(self.party.key, REQUEST_ID, self.talk.said))
+        assert item == said
+        assert isinstance(item, Entry)
+        self.link.received(item.signed)
+        self.talk.hear(item)
+        return bool(raw[PREV] == b"")
+
+
+async def test_an_entry_names_the_one_before_until_that_is_answered() -> None:
+    async with two() as (dialer, acceptor), table() as world:
+        link = await dial(dialer, acceptor, by_key=True)
+        accepted = acceptor.accepted[0]
+        confirm = await world.agree()
+        epochs = {}
+        for each in (world.provider, world.client):
+            head = await each.books.run(lambda view: view.head())
+            assert head is not None
+            epochs[each.key] = head.entry.epoch
+        link.hello = replace(link.hello, epoch=epochs[world.client.key])
+        accepted.hello = replace(accepted.hello, epoch=epochs[world.provider.key])
+        provider, client = End(world.provider, link, Talk()), End(world.client, accepted, Talk())
+        first = await world.interval(0, confirm.digest)
+        assert not client.hears(first, provider), "the client may not hold the Confirm"
+        receipt = await world.receipt(0, first, [])
+        assert not provider.hears(receipt, client), "nor the provider the Accept"
+        second = await world.interval(1, receipt.digest)
+        assert client.hears(second, provider), "the Receipt has answered the Interval before"
+        third = await world.interval(2, receipt.digest)
+        assert not client.hears(third, provider), "nothing has answered the second"
+        assert provider.hears(await world.receipt(1, third, []), client)
+        assert provider.link.ours == place_of(third.signed.entry)
+
+
+async def test_an_older_answer_takes_nothing_back() -> None:
+    async with two() as (dialer, acceptor), table() as world:
+        link = await dial(dialer, acceptor, by_key=True)
+        confirm = await world.agree()
+        first, second = [await world.interval(number, confirm.digest) for number in range(2)]
+        link.pack([first, second])
+        link.received((await world.receipt(1, second, [])).signed)
+        link.received((await world.receipt(0, first, [])).signed)
+        assert link.ours == place_of(second.signed.entry)
+
+
+async def test_what_was_not_said_on_this_link_is_not_answered_here() -> None:
+    async with two() as (dialer, acceptor), table() as world:
+        link = await dial(dialer, acceptor, by_key=True)
+        accept = await world.by(world.client, Accept(world.provider.key, 0, "EUR"), world.letters[1].digest)
+        link.received(accept.signed)
+        assert link.ours is None
+        assert link.theirs == (place_of(accept.signed.entry), accept.digest)
+
+
+@pytest.mark.parametrize("seq", [0, 2**62])
+def test_what_a_peer_says_that_it_holds_is_taken_as_it_says(seq: int) -> None:
+    held = Head(b"\x0e" * EPOCH_HINT_BYTES, seq)
+    assert held_in(Hello(electrical=ELECTRICAL, epoch=bytes(8), holds=(held,))) == (held.epoch, seq)
+    assert held_in(Hello(electrical=ELECTRICAL, epoch=bytes(8))) is None
