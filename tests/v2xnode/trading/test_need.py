@@ -10,10 +10,11 @@ import pytest
 
 from ledger.entry import EntryType
 from market.errors import TermsInvalid
+from market.terms import MessageType, to_map
 from market.units import Role, Service
 from tests.support.node_shop import Shop, seen, shop, stop_selling
 from transports.memory import MemoryNetwork
-from v2xnode.envelope import is_entry
+from v2xnode.envelope import FrameInvalid, is_entry
 from v2xnode.errors import RefusedByLimit, Unreachable
 from v2xnode.links import Links, RawItems
 from v2xnode.trading.asking import Wish
@@ -21,6 +22,8 @@ from v2xnode.trading.need import Agreement, Need
 
 WISH = Wish(Service.V2V, 5_000, 1_000, 11_000, 600_000, 7_200_000)
 CHEAP, DEAR = {"price_micro_per_kwh": 200_000}, {"price_micro_per_kwh": 400_000}
+ANSWERS, SIGNATURE = 3, 5
+"""Fields of an entry on the wire."""
 LOW = {"reserve_permille": 650}
 """Leaves less than 1,000 Wh of what is stored."""
 
@@ -88,6 +91,30 @@ async def test_a_rejected_accept_goes_on_to_the_next_best() -> None:
         assert agreed.asked.link.peer == dear.key
         assert await here.written(cheap) == [EntryType.ACCEPT, EntryType.REJECT]
         assert await here.written(dear) == [EntryType.ACCEPT, EntryType.CONFIRM]
+
+
+async def test_ready_goes_with_the_accept_and_a_repetition_spells_out_and_is_ready_anew() -> None:
+    async with street(CHEAP) as here:
+        frames: list[RawItems] = []
+
+        async def refuse_once(items: RawItems) -> None:
+            if is_entry(items[0]):
+                frames.append(items)
+                if len(frames) == 1:
+                    raise FrameInvalid("What was left out is not known here.")
+
+        here.shops[0].door = refuse_once
+        agreed = await here.agree()
+        (accept, ready), (again, ready_again) = frames
+        assert accept[SIGNATURE] == again[SIGNATURE]
+        assert (accept[ANSWERS], again[ANSWERS]) == (True, agreed.asked.answer.digest)
+        assert [kind for kind, _ in (ready, ready_again)] == [MessageType.READY] * 2
+        last = agreed.asked.ready
+        assert last is not None
+        assert ready_again[1] == to_map(last)
+        assert ready[1][0] < last.seq
+        assert ready[1][1] != last.nonce
+        assert await here.written(here.shops[0]) == [EntryType.ACCEPT, EntryType.CONFIRM]
 
 
 @pytest.mark.parametrize("helpful", [0, 1])

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.entry import EntryType
 from market.errors import Reason
-from market.terms import Alive, Confirm, Decline, Offer, Reject, Void
+from market.terms import Alive, Confirm, Decline, Offer, Ready, Reject, Void
 from tests.support.market_terms import request
 from tests.support.node_shop import Counter, Shop, at_counter, linked, raw, shop, stop_selling
 from v2xnode.envelope import FrameInvalid, Link, Plain, sign_letter
@@ -40,6 +40,23 @@ async def test_an_accept_said_again_gets_the_same_confirm_and_writes_nothing() -
         first, again = await at.say(accept), await at.say(accept)
         assert [item.digest for item in again] == [item.digest for item in first]
         assert len(await written(side, at)) == 2
+
+
+async def test_a_confirm_leaves_out_what_it_answers_once_and_its_repetition_does_not() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        accept = await at.accept()
+        said = [*await at.say(accept), *await at.say(accept)]
+        assert [item.brief for item in said if isinstance(item, Link)] == [True, False]
+
+
+async def test_a_ready_beside_an_accept_that_is_rejected_is_void() -> None:
+    async with shop() as side, shop(2) as client:
+        at = await at_counter(client, side)
+        stop_selling(side)
+        said = await at.say(await at.accept(), Plain(Ready(1, bytes(8))))
+        assert [type(item.message) for item in said] == [Reject]
+        assert at.selling.delivering is None
 
 
 async def test_of_two_accepts_one_is_confirmed() -> None:
