@@ -1,7 +1,7 @@
 """A slow, lossy link between two network namespaces, in user space: kernels without netem are common.
 
 As a program: `python -m tests.support.emulator NAMESPACE NAMESPACE LINK`, the namespaces by their paths, the link as
-JSON. It says `up` once both ends have an interface, and at SIGTERM what it carried, as JSON.
+JSON. It says `up` once both ends have an interface, and goes when its standard input ends, so with whoever started it.
 """
 
 import asyncio
@@ -9,11 +9,9 @@ import fcntl
 import json
 import os
 import random
-import signal
 import struct
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,7 +28,6 @@ MTU = 1_280
 _TUNSETIFF = 0x4004_54CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _UDP = 17
-_LEAVE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +68,19 @@ class Queue:
 class Direction:
     """Takes packets from one interface to the other."""
 
-    def __init__(self, source: int, sink: int, queue: Queue, counts: Counter[str]) -> None:
+    def __init__(self, source: int, sink: int, queue: Queue) -> None:
         self._source = source
         self._sink = sink
         self._queue = queue
-        self._counts = counts
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(source, self._read)
 
     def _read(self) -> None:
-        try:
-            packet = os.read(self._source, 65_536)
-        except BlockingIOError:
-            return
+        packet = os.read(self._source, 65_536)
         if not _is_udp(packet):  # the kernel's own chatter about neighbours and routers: no part of the link's load
             return
         arrival_us = self._queue.arrival_us(len(packet), int(self._loop.time() * 1e6))
-        self._counts["packets"] += 1
-        self._counts["bytes"] += len(packet)
-        if arrival_us is None:
-            self._counts["lost"] += 1
-        else:
+        if arrival_us is not None:
             self._loop.call_at(arrival_us / 1e6, os.write, self._sink, packet)
 
 
@@ -107,16 +96,15 @@ def _interface(namespace_path: str) -> int:
     return file
 
 
-async def emulate(namespace_paths: tuple[str, str], link: BadLink) -> Counter[str]:
-    """Join the two until SIGTERM; what was carried, both directions together."""
+async def emulate(namespace_paths: tuple[str, str], link: BadLink) -> None:
+    """Join the two until standard input ends."""
     ends = _interface(namespace_paths[0]), _interface(namespace_paths[1])
-    counts, chance, over = Counter[str](), random.Random(link.seed), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    chance, over = random.Random(link.seed), asyncio.Event()
     for source, sink in (ends, ends[::-1]):
-        Direction(source, sink, Queue(link, chance), counts)
+        Direction(source, sink, Queue(link, chance))
+    asyncio.get_running_loop().add_reader(sys.stdin, over.set)
     print("up", flush=True)
     await over.wait()
-    return counts
 
 
 @contextmanager
@@ -134,19 +122,13 @@ def joined(link: BadLink) -> Iterator[tuple[Namespace, Namespace]]:
 @contextmanager
 def _emulator(ends: tuple[Namespace, Namespace], link: BadLink) -> Iterator[None]:
     words = [sys.executable, "-m", "tests.support.emulator", *(end.path for end in ends), json.dumps(asdict(link))]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, env=environment(), cwd=PROJECT)
-    with process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"up\n", "the emulator did not start"
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(_LEAVE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), cwd=PROJECT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n", "the emulator did not start"
+        yield
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(emulate((sys.argv[1], sys.argv[2]), BadLink(**json.loads(sys.argv[3]))))))
+    asyncio.run(emulate((sys.argv[1], sys.argv[2]), BadLink(**json.loads(sys.argv[3]))))
