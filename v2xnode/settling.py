@@ -51,7 +51,8 @@ def payable(peer: bytes) -> str:
 class _Money:
     """What a trade's entries have moved so far, in our books.
 
-    heard: the client's Receipts, by hash, that we as the provider have not answered yet.
+    voided_micro: what was pending up to our newest settlement, not always what that posts: after a Dispute it may be
+    more, or less. heard: the client's Receipts, by hash, that we as the provider have not answered yet.
     """
 
     role: Role | None = None
@@ -59,6 +60,7 @@ class _Money:
     currency: str = ""
     receipted_micro: int = 0
     settled_micro: int = 0
+    voided_micro: int = 0
     heard: tuple[tuple[bytes, int], ...] = ()
 
     def after(self, stored: StoredEntry) -> "_Money":
@@ -96,17 +98,18 @@ class _Money:
 
     def _ours(self, stored: StoredEntry, message: EntryBody) -> "_Money":
         receipted_micro = dict(self.heard).get(stored.entry.answers, self.receipted_micro)
-        settled_micro = self.settled_micro
         if isinstance(message, Receipt):
             receipted_micro = sum(message.amounts_micro)
-        elif isinstance(message, Close | Closed):
-            settled_micro = sum(message.amounts_micro)
         heard = () if receipted_micro != self.receipted_micro else self.heard
-        return replace(self, receipted_micro=receipted_micro, settled_micro=settled_micro, heard=heard)
+        after = replace(self, receipted_micro=receipted_micro, heard=heard)
+        if isinstance(message, Close | Closed):
+            return replace(after, settled_micro=sum(message.amounts_micro), voided_micro=receipted_micro)
+        return after
 
 
 def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
-    """The postings of one entry: a receipt's new amount pending, a settlement's moved to posted. Pure.
+    """The postings of one entry: a receipt's new amount pending; with a settlement its amount posted, and nothing
+    pending any more. Pure.
 
     Only what we sign ourselves moves money in our books: the client's own Receipt; the provider's answer to one, which
     says that it reckons the same; our own Close or Closed. Raises ValueError for an entry that belongs to no
@@ -122,11 +125,10 @@ def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequenc
     except TermsInvalid as problem:
         raise ValueError(str(problem)) from problem
     pending = after.receipted_micro - before.receipted_micro
-    settled = after.settled_micro - before.settled_micro
     return [
         *_pair(before, pending, State.PENDING),
-        *_pair(before, settled, State.VOID),
-        *_pair(before, settled, State.POSTED),
+        *_pair(before, after.voided_micro - before.voided_micro, State.VOID),
+        *_pair(before, after.settled_micro - before.settled_micro, State.POSTED),
     ]
 
 

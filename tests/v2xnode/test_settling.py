@@ -67,6 +67,18 @@ async def test_a_receipt_that_the_provider_does_not_answer_moves_nothing() -> No
         assert await owed(world) == (100, 0)
 
 
+@pytest.mark.parametrize("undisputed", [0, 180, 400])
+async def test_after_a_dispute_nothing_is_pending_and_the_debt_is_what_was_settled(undisputed: int) -> None:
+    """Whether it settles less than was receipted, or more."""
+    async with table() as world:
+        last = await delivered(world, 100, 250)
+        close = await world.by(world.provider, closing(world, world.provider, undisputed), last.digest)
+        await world.by(world.client, Closed(world.provider.key, 0, 3, 0, (undisputed,)), close.digest)
+        assert await owed(world) == (undisputed, 0)
+        assert await world.provider.balance(INCOME) == (-undisputed, 0)
+        assert await world.client.balance(payable(world.provider.key)) == (-undisputed, 0)
+
+
 @pytest.mark.parametrize("claimed", [0, RICH])
 async def test_a_clients_settlement_neither_wipes_nor_makes_a_debt(claimed: int) -> None:
     async with table() as world:
