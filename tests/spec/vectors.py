@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any
 
 from ledger import cbor
-from market.terms import Hello, Ready, Start, to_map, type_of
+from market.terms import Head, Hello, Ready, Start, to_map, type_of
+from tests.spec.settlement import settlement
 from tests.spec.trade import CLIENT, MESSAGES, PROVIDER, RECORD, REQUEST_ID, Trade, counted, play
 from tests.spec.wrong import wrong_files
+from transports.handshake import TransportKeys
 from transports.identifier import make_identifier
+from transports.records import Session
 from transports.secure import Accepted, Acceptor, Dialer, Named, Opened, Received, Send, Visibility
-from v2xnode.envelope import Letter, Link, Plain, Talk, pack
+from v2xnode.envelope import Letter, Link, Plain, Talk, pack, place_of
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
 
@@ -113,18 +116,18 @@ def _said(talks: Mapping[bytes, Talk], item: Letter | Link) -> None:
 
 
 def handshake(trade: Trade, *, known: bool) -> Json:
-    """A link from its first byte to the Confirm, with keys and frames; known: IK, else XX."""
+    """A set-up from its first byte to Start, with keys and frames. known: IK, and each holds the other's KEY entry, so
+    that no `prev` travels; else XX, where it does."""
     entropy = counted(21 if known else 22)
     dialer = Dialer(CLIENT.seed, remote=PROVIDER.public if known else None, entropy=entropy)
     acceptor = Acceptor(PROVIDER.seed, visibility=Visibility.OPEN, known=lambda _: True, entropy=counted(23))
     request, offer = trade.letters
+    first_of = {name: place_of(signed.entry) for name, signed in trade.genesis.items()}
     asks, offers = (
-        pack([Plain(Hello(electrical=RECORD, epoch=epoch)), letter])
-        for epoch, letter in (
-            (trade.entries[0].signed.entry.epoch, request),
-            (trade.genesis["provider"].entry.epoch, offer),
-        )
+        pack([Plain(_hello(trade, name, holds=Head(*first_of[other]) if known else None)), letter])
+        for name, other, letter in (("client", "provider", request), ("provider", "client", offer))
     )
+    accept, confirm = (replace(entry, brief=True) for entry in trade.entries[:2])
     frames: list[Json] = []
 
     def over(sender: str, kind: str, frame: bytes, payload: bytes = b"") -> None:
@@ -150,11 +153,11 @@ def handshake(trade: Trade, *, known: bool) -> Json:
     opened = dialer.receive(reply)
     assert isinstance(opened, Opened)
     nonce = b"\x07" * 8
-    question = pack([trade.entries[0], Plain(Ready(1, nonce))])
+    question = pack([accept, Plain(Ready(1, nonce))], first_of["client"] if known else None)
     record = opened.session.seal(question)
     over("client", "record", record, question)
     assert isinstance(acceptor.receive(record, "here", 2), Received)
-    answered = pack([trade.entries[1], Plain(Start(1, nonce))])
+    answered = pack([confirm, Plain(Start(1, nonce))], first_of["provider"] if known else None)
     over("provider", "record", accepted.session.seal(answered), answered)
     return {
         "pattern": "Noise_IK_25519_ChaChaPoly_SHA256" if known else "Noise_XX_25519_ChaChaPoly_SHA256",
@@ -165,6 +168,12 @@ def handshake(trade: Trade, *, known: bool) -> Json:
         f"{21 if known else 22} * 65536, the provider's from {23} * 65536",
         "frames": frames,
     }
+
+
+def _hello(trade: Trade, name: str, *, holds: Head | None) -> Hello:
+    """holds: the newest entry of the other's chain that this side holds, where the two know each other."""
+    epoch = trade.genesis[name].entry.epoch
+    return Hello(electrical=RECORD, epoch=epoch, holds=() if holds is None else (holds,))
 
 
 def identifiers() -> Json:
@@ -180,6 +189,27 @@ def identifiers() -> Json:
     ]
 
 
+def records() -> Json:
+    """Sealed records with their counters: the forms of a link id, and a counter at each length that it can have."""
+    told = []
+    for link_id, counter in ((8, 0), (63, 63), (64, 64), (4_711, 16_383), (4_711, 16_384), (1 << 30, (1 << 20) - 1)):
+        key, plaintext = bytes(range(link_id % 100, link_id % 100 + 32)), bytes([0x80])
+        session = Session(peer=PROVIDER.public, local_id=8, remote_id=link_id)
+        session.install(TransportKeys(send=key, receive=bytes(32)))
+        session._sealed = counter  # sealing a million records would take a minute
+        record = session.seal(plaintext)
+        told.append(
+            {
+                "key": key.hex(),
+                "link_id": link_id,
+                "counter": counter,
+                "plaintext": plaintext.hex(),
+                "record": record.hex(),
+            }
+        )
+    return told
+
+
 def files() -> dict[str, Json]:
     """Every vector file by its name."""
     trade = play()
@@ -191,6 +221,8 @@ def files() -> dict[str, Json]:
         "handshake_ik.json": handshake(trade, known=True),
         "handshake_xx.json": handshake(trade, known=False),
         "identifiers.json": identifiers(),
+        "records.json": records(),
+        "settlement.json": settlement(),
     }
     return made | {f"wrong/{name}.json": content for name, content in wrong_files(trade).items()}
 
