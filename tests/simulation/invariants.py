@@ -1,6 +1,6 @@
 """What must hold of every run, whatever went wrong in it: checked on the nodes' databases and on the plant's truth."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from tests.simulation.life import Body
 from tests.simulation.plan import ACTS
 from tests.simulation.world import World
 from v2xnode.cli.demo.world import CAR_A, RESERVE_WH
-from v2xnode.settling import Trade, posting_rule, trades
+from v2xnode.settling import Trade, payable, posting_rule, receivable, trades
 from v2xnode.trading.remains import unheard
 
 OPEN_STATES = frozenset({"agreed", "delivering", "closing", "disputed"})
@@ -38,8 +38,14 @@ class Books:
     trades: Sequence[Trade]
     locks: int
     waiting: int
+    posted: Mapping[str, int]
     pending_micro: int
     fault: str
+
+    @property
+    def key(self) -> bytes:
+        """Whose they are."""
+        return next(each.entry.node for each in self.entries if each.own)
 
 
 def check(world: World) -> None:
@@ -72,6 +78,7 @@ def _read(body: Body) -> Books:
             trades(reader),
             len(reader.locks()),
             len(unheard(reader)),
+            {account: each.posted_micro for (account, _), each in reader.balances().items()},
             sum(abs(each.pending_micro) for each in reader.balances().values()),
             "" if report.ok else report.sentence,
         )
@@ -94,9 +101,8 @@ def _demand(number: int, holds: bool, sentence: str) -> None:
 def _nothing_lost(one: Books, other: Books) -> None:
     """What `other` holds of `one`'s chain is in that chain."""
     own = {(each.entry.epoch, each.entry.seq): each for each in one.entries if each.own}
-    key = next(each.entry.node for each in one.entries if each.own)
     for each in other.entries:
-        if each.entry.node == key:
+        if each.entry.node == one.key:
             held = own.get((each.entry.epoch, each.entry.seq))
             what = f"{each.type.name} {each.entry.seq} of {one.place}, held by {other.place},"
             _demand(2, held is not None, f"{what} is lost")
@@ -107,13 +113,17 @@ def _agree(one: Books, other: Books) -> None:
     theirs = {each.request_id: each for each in other.trades}
     for each in one.trades:
         match = theirs.get(each.request_id)
+        name = each.request_id.hex()[:8]
+        if each.peer == other.key and match is None:
+            _demand(1, _outcome(each) == "nothing", f"trade {name} is {each.state} for {one.place} alone")
         if match is None or each.role is not Role.PROVIDER or match.role is not Role.CLIENT:
             continue
-        name = each.request_id.hex()[:8]
         outcomes = {_outcome(each), _outcome(match)}
         _demand(1, len(outcomes) == 1, f"trade {name} is {each.state} for {one.place}, {match.state} for {other.place}")
         _demand(4, each.agreed_wh == match.agreed_wh, f"trade {name}: {each.agreed_wh} Wh and {match.agreed_wh} Wh")
         _demand(4, each.amounts_micro == match.amounts_micro, f"trade {name}: amounts differ")
+    owed, owes = one.posted.get(receivable(other.key), 0), other.posted.get(payable(one.key), 0)
+    _demand(4, owed == -owes, f"{one.place} is owed {owed} millionths, {other.place} owes {-owes}")
 
 
 def _outcome(trade: Trade) -> str:
