@@ -11,7 +11,7 @@ from market.errors import Reason
 from market.terms import Alive, PowerState, Start, Status, Stop
 from tests.spec.trade import PROVIDER, TIME_OF_USE
 from tests.spec.vectors import FOLDER
-from transports.coap.linkformat import TRADE_PATH
+from transports.coap.address import TRADE_PATH
 from transports.coap.packet import TOKEN_BYTES, Code, Kind, Packet, encode
 from v2xnode.envelope import Plain, pack, sign_letter
 

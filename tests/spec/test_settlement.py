@@ -1,4 +1,4 @@
-"""The worked settlements by the formulas of docs/protocol.md ("Metering and money"), on nothing but the offers' maps."""
+"""The worked settlements by the formulas of docs/protocol.md ("Metering and money"), from the maps of the offers."""
 
 import json
 from itertools import pairwise
