@@ -194,7 +194,7 @@ async def test_nothing_is_answered_where_nothing_was_said() -> None:
             read(raw, Reading(reading.me, reading.peer, reading.epoch, REQUEST_ID, reading.prev_lookup))
 
 
-NEITHER = (False, 0, 1, "", b"\x01" * 31, [], {})
+NEITHER: tuple[Any, ...] = (False, 0, 1, "", b"\x01" * 31, [], {})
 
 
 @pytest.mark.parametrize(
