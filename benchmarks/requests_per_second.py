@@ -46,6 +46,8 @@ ROUNDS = 9
 REQUESTS = 300
 """A round's: far from aiocoap's message ids coming round within its 247 s, which answers wrongly."""
 WARM_UP = 20
+PRELOADED = ("tests.support.node_pair", "tests.support.processes", "aiocoap.protocol", "aiocoap.resource")
+"""What takes long to import."""
 PROFILED = 1_500
 GOAL = 0.6
 WISH = wish(60)
@@ -242,7 +244,7 @@ def _ask_echo(told: Connection, uri: str, payload_bytes: int) -> None:
 def _process(target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
     """A process running `target`, told over a pipe; 0 ends it. All are forked from one that has nothing but modules."""
     fresh = multiprocessing.get_context("forkserver")
-    fresh.set_forkserver_preload(["benchmarks.requests_per_second"])
+    fresh.set_forkserver_preload(list(PRELOADED))
     ours, theirs = fresh.Pipe()
     process = fresh.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
