@@ -15,6 +15,7 @@ from ledger.entry import EntryType
 from ledger.view import StoredEntry, View
 from market.errors import Reason, TermsInvalid
 from market.terms import (
+    WRITERS,
     Accept,
     Close,
     Closed,
@@ -71,8 +72,9 @@ class _Money:
             return self._before_agreement(message)
         if not stored.own and stored.entry.node != self.peer:
             raise ValueError("this trade is with somebody else")
-        if isinstance(message, Receipt) and stored.own is not (self.role is Role.CLIENT):
-            raise ValueError("only the client writes receipts")
+        writer = WRITERS.get(type(message))
+        if writer is not None and stored.own is not (writer is self.role):
+            raise ValueError(f"only the {writer.name.lower()} writes this")
         return self._ours(stored, message) if stored.own else self._theirs(stored, message)
 
     def _agreed(self, stored: StoredEntry, message: Accept) -> "_Money":

@@ -8,6 +8,7 @@ from market.delivery.steps import Written
 from market.errors import Reason
 from market.machine import Received
 from market.terms import (
+    WRITERS,
     Accept,
     Close,
     Closed,
@@ -50,6 +51,9 @@ class Standing:
 
     def after(self, entry: HeldEntry) -> "Standing":
         """With one more entry, in the order of the ledger."""
+        writer = WRITERS.get(type(entry.message))
+        if writer is not None and entry.own is not (writer is self.role):
+            return self
         match entry.message:
             case Void() | Reject():
                 return self._ended(entry, entry.message.reason)
@@ -57,6 +61,8 @@ class Standing:
                 return self._settled(entry, entry.message)
             case Accept() | Confirm():
                 return self if entry.own else replace(self, answers=entry.digest)
+            case Dispute() if not self._is_heeded(entry.message, own=entry.own):
+                return self
             case Interval() | Receipt() | Dispute():
                 return self._metered(entry)
             case _:
@@ -68,6 +74,16 @@ class Standing:
         if self.account.receipts and not crossed:
             return self
         return replace(self, account=Account(self.account.offer), written=Written.END, reason=reason)
+
+    def _is_heeded(self, dispute: Dispute, *, own: bool) -> bool:
+        """Our own is about the open Interval, a client's about that too, but not about the opening; a provider's takes
+        back the newest Receipt. Any other was refused when it came, and would undo what has been agreed since."""
+        receipts = self.account.receipts
+        if own:
+            return dispute.number == receipts
+        if self.role is Role.PROVIDER:
+            return 0 < dispute.number == receipts
+        return dispute.number == receipts - 1
 
     def _metered(self, entry: HeldEntry) -> "Standing":
         account = replayed(self.account, entry.message, entry.digest)

@@ -56,6 +56,7 @@ from market.terms.electrical import (
     match_electrical,
 )
 from market.terms.mapping import from_map, to_map
+from market.units import Role
 
 Signed = Request | Offer | Counter
 EntryBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed
@@ -124,6 +125,14 @@ MESSAGES: Final[dict[MessageType, type[Message]]] = {
 }
 SIGNED: Final = frozenset({MessageType.REQUEST, MessageType.OFFER, MessageType.COUNTER})
 ENTRIES: Final = frozenset(kind for kind in MessageType if MessageType.ACCEPT <= kind <= MessageType.CLOSED)
+WRITERS: Final[dict[type[Message], Role]] = {
+    Accept: Role.CLIENT,
+    Confirm: Role.PROVIDER,
+    Reject: Role.PROVIDER,
+    Interval: Role.PROVIDER,
+    Receipt: Role.CLIENT,
+}
+"""Entries that one side alone writes. From the other they mean nothing, and must not be kept as if they did."""
 _TYPES: Final[dict[type[Message], MessageType]] = {cls: kind for kind, cls in MESSAGES.items()}
 
 
@@ -144,6 +153,7 @@ __all__ = [
     "MESSAGES",
     "PROTOCOL_VERSION",
     "SIGNED",
+    "WRITERS",
     "Accept",
     "Alive",
     "Close",

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.entry import Entry, SignedEntry, commit, sign_entry, trade_salt
 from market.errors import Reason
-from market.terms import Accept, Close, Closed, Confirm, Receipt, Reject, Void
+from market.terms import Accept, Close, Closed, Confirm, EntryBody, Interval, Receipt, Reject, Void
 from tests.support.node_books import REQUEST_ID, Party, Table, table
 from v2xnode.envelope import Link, body_of
 from v2xnode.errors import PeerError
@@ -121,11 +121,24 @@ async def test_a_delivered_trade_is_not_begun_anew_to_undo_its_debt() -> None:
         assert await owed(world) == (250, 0)
 
 
+@pytest.mark.parametrize(
+    "said", [Interval(b"p" * 32, 1, 1, 0), Reject(b"p" * 32, 0, Reason.WITHDRAWN), Confirm(b"p" * 32, 0)], ids=type
+)
+async def test_a_client_writes_nothing_that_is_its_providers_to_write(said: EntryBody) -> None:
+    async with table() as world:
+        await delivered(world, 250)
+        forged = await _signed(world, said)
+        before = await world.provider.entries()
+        with pytest.raises(PeerError, match="only the provider"):
+            await world.provider.books.receive(forged)
+        assert await world.provider.entries() == before
+
+
 async def test_the_provider_refuses_such_an_accept_although_its_client_signed_it() -> None:
     async with table() as world:
         last = await delivered(world, 250)
         await world.by(world.provider, closing(world, world.provider, 250, 2), last.digest)
-        forged = await _forgetful(world)
+        forged = await _signed(world, Accept(world.provider.key, 1, "EUR"))
         before = await world.provider.entries()
         with pytest.raises(PeerError) as refused:
             await world.provider.books.receive(forged)
@@ -133,11 +146,10 @@ async def test_the_provider_refuses_such_an_accept_although_its_client_signed_it
         assert (await owed(world), await world.provider.entries()) == ((250, 0), before)
 
 
-async def _forgetful(world: Table) -> Link:
-    """An Accept by the client's key from books that know nothing of the trade's money."""
+async def _signed(world: Table, message: EntryBody) -> Link:
+    """An entry by the client's key that its own books would refuse: an answer to the offer."""
     head = await world.client.books.run(lambda transaction: transaction.head())
     assert head is not None
-    message = Accept(world.provider.key, 1, "EUR")
     kind, body = body_of(message)
     last = head.entry
     salt = trade_salt(REQUEST_ID, last.epoch, last.seq + 1)
