@@ -95,7 +95,7 @@ def _read(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         message = json.loads(line)
         method, params = message["method"], message.get("params", {})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError("A command is one JSON object with a method.", code="malformed") from None
     if not isinstance(method, str) or not isinstance(params, dict):
         raise UsageError("A command has a method's name and an object of parameters.", code="malformed")

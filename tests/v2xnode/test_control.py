@@ -60,7 +60,16 @@ async def test_a_node_that_stops_ends_the_commands_under_way(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "line", [b"{}\n", b"[1]\n", b'{"method": 5}\n', b'{"method": "x", "params": 3}\n', b"\xff\xfe\n", b"nonsense\n"]
+    "line",
+    [
+        b"{}\n",
+        b"[1]\n",
+        b'{"method": 5}\n',
+        b'{"method": "x", "params": 3}\n',
+        b"\xff\xfe\n",
+        b"nonsense\n",
+        pytest.param(b"[" * 200_000 + b"\n", id="deep"),
+    ],
 )
 async def test_a_malformed_command_gets_an_error(tmp_path: Path, line: bytes) -> None:
     async with serving_control(tmp_path, dispatch):

@@ -96,7 +96,7 @@ async def connect_plant(path: str) -> AsyncIterator[PlantSocket]:
 def _unwrap(line: bytes) -> Any:
     try:
         answer = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DeviceDataInvalid(f"The plant's answer is not JSON: {error}") from error
     if isinstance(answer, dict) and answer.keys() == {"ok"}:
         return answer["ok"]
