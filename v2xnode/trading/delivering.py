@@ -24,7 +24,7 @@ from market.delivery import (
 )
 from market.errors import Reason
 from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, Refused, Repeat, Tell, Tick
-from market.terms import Alive, EntryBody, MessageType, Offer, ResolvingKey, Status, Subscribe
+from market.terms import Alive, MessageType, Offer, ResolvingKey, Status, Subscribe
 from market.units import Role, Service
 from v2xnode.clock import Clock
 from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, is_entry, read
@@ -48,9 +48,9 @@ from v2xnode.trading.walk import Walk
 
 MAX_INBOX = 512
 """Things that one session may have to look at: half a minute of readings; more means that the disk hangs."""
-MAX_MISFITS = 32
-"""Entries of the peer that the session could not use; they are kept, signed as they are, but not without end: a peer
-must not fill our disk."""
+MAX_UNANSWERED = 32
+"""Entries of the peer that led to none of ours. A trade takes turns, so that a few are usual; what the session can't
+use is kept too, signed as it is, but not without end: a peer must not fill our disk."""
 LINGER_MS = 30_000
 """World time that a delivery whose Close nobody answered waits for a late Receipt before it is put away."""
 
@@ -126,7 +126,7 @@ class Delivering:
     walk: Walk = field(init=False)
     finished: Finished | None = None
     is_put_away: bool = False
-    _misfits: int = 0
+    _unanswered: int = 0
     _inbox: "asyncio.Queue[object]" = field(default_factory=lambda: asyncio.Queue(MAX_INBOX))
     _linger_until_ms: int | None = None
 
@@ -279,9 +279,9 @@ class Delivering:
         try:
             item = read(raw, self.context())
             if isinstance(item, Link):
-                if self._misfits >= MAX_MISFITS:
+                if self._unanswered >= MAX_UNANSWERED:
                     raise FrameInvalid("Too many entries of this session fitted nowhere.")
-                await self.books.receive(item)
+                self._unanswered += await self.books.receive(item)
                 self.talk.hear(item)
                 self.channel.link.received(item.signed)
                 self.channel.acknowledged(item.signed.entry.answers)
@@ -337,7 +337,6 @@ class Delivering:
             case Redial():
                 self.redial()
             case Refused(message, reason):
-                self._misfits += isinstance(message, EntryBody)
                 self.events.tell("message_refused", self.request_id, message=type(message).__name__, code=reason.code)
             case Finished():
                 await self._finish(effect)
@@ -350,6 +349,7 @@ class Delivering:
             self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
             await self._feed(LedgerFailed())
             return False
+        self._unanswered = max(0, self._unanswered - 1)
         self.channel.send(self.talk.say(entry))
         await self._feed(Recorded(effect.message, entry.digest))
         return True

@@ -15,7 +15,7 @@ from v2xnode.envelope import FrameInvalid, Link, Plain, in_full, message_of
 from v2xnode.metering import Metered
 from v2xnode.node import Node
 from v2xnode.trading.channel import ProviderChannel
-from v2xnode.trading.delivering import MAX_INBOX, MAX_MISFITS, Delivering, Heard
+from v2xnode.trading.delivering import MAX_INBOX, MAX_UNANSWERED, Delivering, Heard
 
 CAR_A, CAR_B = "car_a", "car_b"
 
@@ -151,12 +151,12 @@ async def test_entries_that_fit_nowhere_do_not_fill_the_disk() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
         await deal.ask(await deal.accept())
-        for number in range(MAX_MISFITS + 8):
+        for number in range(MAX_UNANSWERED + 8):
             misfit = await deal.entry(Close(deal.request.provider, number, Reason.SHUTDOWN, 9, 9, (1,)), b"")
             try:
                 await deal.ask(misfit)
             except FrameInvalid:
                 break
         held = [each for each in world.trade(CAR_A, deal.id.hex()).of(Close) if each.receipts == 9]
-        assert 0 < len(held) <= MAX_MISFITS
-        assert number >= MAX_MISFITS
+        assert 0 < len(held) <= MAX_UNANSWERED
+        assert number >= MAX_UNANSWERED
