@@ -12,10 +12,15 @@ from market.errors import MarketError
 from market.terms import MESSAGES, MessageType, from_map, to_map
 from tests.spec.trade import CLIENT, PROVIDER, REQUEST_ID, Trade, counted
 from tests.spec.trade import MESSAGES as SAMPLES
+from tests.spec.wrong_links import frames, handshakes, records
+from transports.acceptor import Acceptor, Silence, Visibility
 from transports.errors import TransportError
-from transports.handshake import Introduction
+from transports.handshake import Introduction, TransportKeys
+from transports.records import Session
 from transports.secure import Dialer
 from transports.varint import decode_varint
+from v2xnode.envelope import MAX_FRAME_BYTES, Reading, read, unpack
+from v2xnode.errors import NodeError
 
 Json = Any
 LAYERS: dict[str, str] = {
@@ -26,6 +31,9 @@ LAYERS: dict[str, str] = {
     "dial": "the Ed25519 key that a dialer is asked to dial, by the node with the client's seed",
     "varint": "an integer of variable length",
     "introduction": "the payload of a handshake message",
+    "record": "the last of these records, by a receiver with this key and link id that has opened those before",
+    "handshake": "the last of these frames, by an acceptor open to all with the provider's seed, which is silent",
+    "frame": "a frame that the provider gets from the client in the session of the request id",
 }
 
 
@@ -38,7 +46,7 @@ def code_of(layer: str, given: Json) -> str:
     """The code of the refusal; "" where it is none."""
     try:
         check(layer, given)
-    except (LedgerError, MarketError, TransportError) as problem:
+    except (LedgerError, MarketError, TransportError, NodeError) as problem:
         return problem.code
     return ""
 
@@ -64,6 +72,37 @@ def _entry(given: Json) -> None:
     )
 
 
+def _record(given: Json) -> None:
+    session = Session(peer=CLIENT.public, local_id=given["link_id"], remote_id=8)
+    session.install(TransportKeys(send=bytes(32), receive=bytes.fromhex(given["key"])))
+    for record in given["records"]:
+        session.open(bytes.fromhex(record))
+
+
+def _handshake(given: Json) -> None:
+    acceptor = Acceptor(PROVIDER.seed, visibility=Visibility.OPEN, known=lambda _: True, entropy=counted(23))
+    outcomes = [acceptor.receive(bytes.fromhex(frame), "here", 0) for frame in given["frames"]]
+    if any(isinstance(outcome, Silence) for outcome in outcomes[:-1]):
+        raise ValueError("only the last of these frames is wrong")
+    if isinstance(outcomes[-1], Silence):
+        raise Unheard(outcomes[-1].reason)
+
+
+class Unheard(TransportError):
+    """Met with silence, for this reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.code = str(reason)
+
+
+def _frame(given: Json) -> None:
+    epoch, request_id = (bytes.fromhex(given[name]) for name in ("epoch", "request_id"))
+    context = Reading(PROVIDER.public, CLIENT.public, epoch, request_id, lambda *_: None)
+    for item in unpack(bytes.fromhex(given["frame"])):
+        read(item, context)
+
+
 _CHECKS: dict[str, Callable[[Json], object]] = {
     "cbor": lambda given: cbor.decode(bytes.fromhex(given["bytes"])),
     "message": _message,
@@ -72,6 +111,9 @@ _CHECKS: dict[str, Callable[[Json], object]] = {
     "dial": lambda given: Dialer(CLIENT.seed, remote=bytes.fromhex(given["remote"]), entropy=counted(1)),
     "varint": lambda given: decode_varint(bytes.fromhex(given["bytes"])),
     "introduction": lambda given: Introduction.unpack(bytes.fromhex(given["bytes"])),
+    "record": _record,
+    "handshake": _handshake,
+    "frame": _frame,
 }
 
 CBOR: dict[str, str] = {
@@ -108,6 +150,14 @@ def wrong_files(trade: Trade) -> dict[str, Json]:
         cases[f"signed_{name}"] = ("signed", given)
     for name, given in _entries(trade).items():
         cases[f"entry_{name}"] = ("entry", given)
+    for name, given in records().items():
+        cases[f"record_{name}"] = ("record", given)
+    for name, sent in handshakes().items():
+        cases[f"handshake_{name}"] = ("handshake", {"frames": [frame.hex() for frame in sent]})
+    for name, value in frames(trade).items():
+        epoch = trade.entries[0].signed.entry.epoch.hex()
+        frame = cbor.encode(value, max_bytes=MAX_FRAME_BYTES).hex()
+        cases[f"frame_{name}"] = ("frame", {"epoch": epoch, "request_id": REQUEST_ID.hex(), "frame": frame})
     cases["dial_ourselves"] = ("dial", {"remote": CLIENT.public.hex()})
     cases["dial_small_order"] = ("dial", {"remote": "01" + "00" * 31})
     cases["dial_not_on_the_curve"] = ("dial", {"remote": "02" + "00" * 31})
