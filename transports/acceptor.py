@@ -108,9 +108,9 @@ Outcome = Silence | Send | Accepted | Received
 class Limits:
     """What strangers can make an acceptor hold or do; every count is 1 or more."""
 
-    half_open: int = 256
-    """Handshakes between XX1 and XX3, 200 bytes each. More than one source can start within `half_open_ms`, so that
-    one source can't push others out."""
+    half_open: int = 4_096
+    """Handshakes between XX1 and XX3, half a KiB each. More than a small computer can answer in the round trip of a
+    slow bearer: a flood, from however many sources, costs it time and not the place of an honest stranger."""
     half_open_ms: int = 30_000
     """Twice the time in which a set-up on the slowest bearer ends under loss."""
     fresh: int = 256
