@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from examples.second_implementation import messages
-from examples.second_implementation.encoding import encode
+from examples.second_implementation.encoding import decode, encode
 from examples.second_implementation.keys import (
     ENTRY_DATA,
     Identity,
@@ -131,7 +131,7 @@ def read_entry(item: list[Any], session: Session) -> Entry:
     kind, seq, prev, answers, body, signature = item
     kind += TYPE_TO_MESSAGE
     given = {"peer": session.receiver, "request_id": session.request_id}
-    values = messages.parse(kind, messages.decode(body), given)
+    values = messages.parse(kind, decode(body), given)
     if not prev:
         need(seq - 1 in session.held, "The entry before this one is not held.")
         prev = session.held[seq - 1]

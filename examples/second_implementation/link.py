@@ -110,11 +110,10 @@ def remote_static(noise: Any) -> bytes:
     return bytes(noise.noise_protocol.handshake_state.rs.public_bytes)
 
 
-def split_keys(noise: Any) -> tuple[bytes, bytes]:
+def split_keys(noise: Any, initiator: bool) -> tuple[bytes, bytes]:
     """After the last message: the dialer's key, the acceptor's."""
-    protocol = noise.noise_protocol
-    pair = protocol.cipher_state_encrypt.k, protocol.cipher_state_decrypt.k
-    return pair if protocol.initiator else (pair[1], pair[0])
+    sends, hears = noise.noise_protocol.cipher_state_encrypt.k, noise.noise_protocol.cipher_state_decrypt.k
+    return (sends, hears) if initiator else (hears, sends)
 
 
 class Dial:
@@ -142,5 +141,5 @@ class Dial:
     def third(self, peer: bytes, link_id: int, frame: bytes) -> tuple[bytes, Link]:
         words = introduction(self._identity.sign_bit, self._receive_id, frame)
         message = varint(XX3) + varint(link_id) + bytes(self._noise.write_message(words))
-        ours, theirs = split_keys(self._noise)
+        ours, theirs = split_keys(self._noise, initiator=True)
         return message, Link(peer, ours, theirs, link_id, self._receive_id)

@@ -247,7 +247,8 @@ def parse(kind: int, found: Any, given: Mapping[str, Any] | None = None) -> dict
     """A message's fields, and the rules between them. Raises ProtocolError."""
     need(kind in FIELDS, "An unknown message.")
     values = from_map(FIELDS[kind], found, given)
-    RULES.get(kind, lambda _: None)(values)
+    if kind in RULES:
+        RULES[kind](values)
     return values
 
 

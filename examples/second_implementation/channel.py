@@ -1,0 +1,99 @@
+"""A link over CoAP: questions by POST, pushes by an observation of FETCH (docs/protocol.md, Bearer)."""
+
+import asyncio
+import os
+from typing import Any
+
+from aiocoap.error import Error as CoapError
+from aiocoap.message import Message
+from aiocoap.numbers.codes import Code
+
+from examples.second_implementation.entries import Session
+from examples.second_implementation.frames import Item, Sealed, read_frame, write_frame
+from examples.second_implementation.keys import Identity, ProtocolError
+from examples.second_implementation.link import Dial, Link
+from examples.second_implementation.messages import SUBSCRIBE
+
+QUESTION_S = 10.0
+PUSHES_MAX = 64
+"""Pushes wait this long for our next look; what overflows is told again."""
+
+
+def _message(code: Code, **options: Any) -> Any:
+    make: Any = Message
+    return make(code=code, **options)
+
+
+class Channel:
+    """One provider's address, and the link to it once there is one."""
+
+    def __init__(self, coap: Any, address: str, identity: Identity) -> None:
+        self._coap, self._address, self._identity = coap, address, identity
+        self._dial = Dial(identity, 8 + int.from_bytes(os.urandom(2), "big") % 16_000)
+        self._acceptor = 0
+        self._link: Link | None = None
+        self._pushed: asyncio.Queue[bytes] = asyncio.Queue(PUSHES_MAX)
+        self._subscription: Any = None
+        self.session = Session(b"", b"", identity.public, b"")
+
+    async def greet(self) -> bytes:
+        """The first exchange of XX; whom we speak to, by its own word until the first record opens."""
+        self.session.node, self._acceptor = self._dial.second(await self._post(self._dial.first()))
+        return self.session.node
+
+    async def open(self, *items: Item) -> list[Item]:
+        """The second exchange, with our first frame; the provider's first."""
+        message, self._link = self._dial.third(self.session.node, self._acceptor, write_frame(*items))
+        return self._read(await self._post(message))
+
+    async def ask(self, *items: Item) -> list[Item]:
+        """Say something, and hear the answer. Raises ProtocolError where it was not understood or not heard."""
+        return self._read(await self._post(self._opened().seal(write_frame(*items))))
+
+    async def subscribe(self) -> list[Item]:
+        payload = self._opened().seal(write_frame(Sealed(SUBSCRIBE, {"status": True})))
+        message = _message(Code.FETCH, uri=self._address, payload=payload, observe=0)
+        self._subscription = self._coap.request(message)
+        answer = await self._answer(self._subscription.response)
+        self._subscription.observation.register_callback(self._push)
+        return self._read(answer)
+
+    def _push(self, message: Any) -> None:
+        if not self._pushed.full():
+            self._pushed.put_nowait(bytes(message.payload))
+
+    def pushes(self) -> list[Item]:
+        """All that was pushed since the last look; a push that does not hold is as one that got lost."""
+        items: list[Item] = []
+        while not self._pushed.empty():
+            try:
+                items += self._read(self._pushed.get_nowait())
+            except ProtocolError:
+                continue
+        return items
+
+    async def _post(self, payload: bytes) -> bytes:
+        message = _message(Code.POST, uri=self._address, payload=payload)
+        return await self._answer(self._coap.request(message).response)
+
+    async def _answer(self, response: Any) -> bytes:
+        try:
+            async with asyncio.timeout(QUESTION_S):
+                answer = await response
+        except (TimeoutError, CoapError) as error:
+            raise ProtocolError(f"The provider is silent: {error!r}") from error
+        if not answer.code.is_successful():
+            raise ProtocolError(f"The provider answers {answer.code}.")
+        return bytes(answer.payload)
+
+    def _read(self, record: bytes) -> list[Item]:
+        return read_frame(self._opened().unseal(record), self.session)
+
+    def _opened(self) -> Link:
+        if self._link is None:
+            raise ProtocolError("There is no link yet.")
+        return self._link
+
+    def hang_up(self) -> None:
+        if self._subscription is not None:
+            self._subscription.observation.cancel()
