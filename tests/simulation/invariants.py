@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import permutations
 
 from ledger.audit import verify
 from ledger.reader import LedgerReader
 from ledger.view import StoredEntry
+from market.terms import Dispute
 from market.units import Role
 from tests.simulation.disk import engine_over
 from tests.simulation.life import Body
@@ -53,11 +55,13 @@ def check(world: World) -> None:
     read = {body.name: _read(body) for body in world.bodies.values()}
     for books in read.values():
         _demand(4, not books.fault, f"{books.place}: {books.fault}")
-    for one in read.values():
-        for other in read.values():
-            if one is not other:
-                _nothing_lost(one, other)
-                _agree(one, other)
+    for one, other in permutations(read.values(), 2):
+        _nothing_lost(one, other)
+    for one, other in permutations(read.values(), 2):
+        _agree(one, other)
+    if not world.drawn.lies:
+        for books in read.values():
+            _undisputed(books)
     _receipted(world, read)
     _plant(world)
     _promises(world)
@@ -124,6 +128,13 @@ def _agree(one: Books, other: Books) -> None:
         _demand(4, each.amounts_micro == match.amounts_micro, f"trade {name}: amounts differ")
     owed, owes = one.posted.get(receivable(other.key), 0), other.posted.get(payable(one.key), 0)
     _demand(4, owed == -owes, f"{one.place} is owed {owed} millionths, {other.place} owes {-owes}")
+
+
+def _undisputed(books: Books) -> None:
+    """Honest meters differ by what was agreed at most, whatever gets lost or comes twice."""
+    for each in books.trades:
+        disputed = any(isinstance(message, Dispute) for _, message in each.entries)
+        _demand(4, not disputed, f"trade {each.request_id.hex()[:8]} of {books.place} is disputed, and no meter lies")
 
 
 def _outcome(trade: Trade) -> str:
