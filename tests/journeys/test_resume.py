@@ -9,6 +9,7 @@ import pytest
 from tests.support.acts import V2H, V2L, V2V, Act, Trading, car_park
 from tests.support.processes import until
 from v2xnode.cli.ledger import reading
+from v2xnode.trading.remains import unheard
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(100)]
 
@@ -36,7 +37,7 @@ async def check_books(trading: Trading) -> None:
 
     def at_rest(place: str) -> bool:
         with reading(trading.stage.data(place)) as reader:
-            return not reader.locks() and not reader.outbox()
+            return not reader.locks() and not unheard(reader)
 
     for place in (trading.provider, trading.client):
         await until(f"nothing is held at {place}", lambda: at_rest(place) or None)  # noqa: B023  # waited for here
