@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ SET_UP_LOSSLESS_MS = {True: 2_200, False: 3_000}
 SET_UP_P99_MS = 15_000
 STOP_MS = {50: 1_000, 99: 3_000}
 """The protocol's budgets: those of Stop are for a loss of a tenth."""
+_STOP_NOTE = "The other side hears the Stop, or senses at the plug that its peer has ended: whichever is first."
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Measured:
     known: bool
     set_up_ms: list[int] = field(default_factory=list)
     stop_ms: list[int] = field(default_factory=list)
-    ends: Counter[str] = field(default_factory=Counter)
+    ends: dict[str, int] = field(default_factory=dict)
     asked: int = 0
     completed: int = 0
     settled_alike: int = 0
@@ -57,17 +57,20 @@ class Measured:
             else:
                 done, stop_ms = await pair.stopped(PLACES[number % 2], known=self.known)
         except RemoteRefusal as refusal:
-            self.ends[str(refusal.details.get("code", refusal.code))] += 1
+            self._ended(str(refusal.details.get("code", refusal.code)))
             await pair.at_rest()
             return
         await pair.at_rest()
         reason = done["reason"]
-        self.ends[reason] += 1
+        self._ended(reason)
         self.set_up_ms.append(done["setup_ms"])
         self.settled_alike += pair.settled(done["request_id"])
         self.completed += reason == ENERGY_REACHED if whole else reason in STOPPED
         if stop_ms is not None and reason in STOPPED:
             self.stop_ms.append(stop_ms)
+
+    def _ended(self, why: str) -> None:
+        self.ends[why] = self.ends.get(why, 0) + 1
 
 
 async def measure(loss_permille: int, known: bool, trades: int, directory: Path) -> Measured:
@@ -111,7 +114,7 @@ def tables(all_measured: Sequence[Measured]) -> list[Table]:
         ends.append(Row(f"{_name(each)}: agreed ones settled alike on both sides", "permille", alike))
     return [
         Table("Set-up, first byte to Start", "-", tuple(set_ups)),
-        Table("Stop: power cut at the other side, after that at the one who stopped", "-", tuple(stops)),
+        Table("Stop: from the cut here to the cut there", "-", tuple(stops), note=_STOP_NOTE),
         Table("How trades ended", "-", tuple(ends)),
     ]
 
@@ -140,7 +143,7 @@ def _refused(each: Measured) -> int:
 
 
 def _told(each: Measured) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in each.ends.most_common())
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(each.ends.items()))
 
 
 def main() -> int:

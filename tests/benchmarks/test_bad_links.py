@@ -1,6 +1,7 @@
 """What the measurement of bad links makes of its samples; the links themselves are in tests/links."""
 
-from collections import Counter
+import json
+from dataclasses import asdict
 
 from benchmarks.bad_links import Measured, tables
 
@@ -11,7 +12,7 @@ def measured(loss_permille: int, known: bool, set_up_ms: list[int], stop_ms: lis
         known,
         set_up_ms=set_up_ms,
         stop_ms=stop_ms,
-        ends=Counter({"energy_reached": 1, "unreachable": 1}),
+        ends={"energy_reached": 1, "unreachable": 1},
         asked=len(set_up_ms) + 1,
         completed=len(set_up_ms),
         settled_alike=len(set_up_ms),
@@ -33,6 +34,10 @@ def test_budgets_are_held_against_the_figures_that_they_are_for() -> None:
         ("p100", 17_000, None),
     ]
     assert [(row.ours, row.met) for row in stops.rows] == [(900, True), (900, None), (2_900, True), (3_100, None)]
+
+
+def test_samples_can_be_kept() -> None:
+    assert json.loads(json.dumps(asdict(measured(200, True, [5_000], [900]))))["ends"]["unreachable"] == 1
 
 
 def test_what_did_not_end_as_meant_is_told() -> None:
