@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from market.errors import TermsInvalid
+from market.policy.path import PATH_TERMS
 from market.pricing import (
     cost_micro,
     duration_ms,
@@ -33,6 +34,8 @@ from market.units import (
 )
 
 MAX_DISTANCE_M: Final = 40_100_000
+LENIENCE: Final = 2
+"""How many times our own loss and tolerance of a profile another maker's offer may have."""
 """Around the earth."""
 
 
@@ -43,6 +46,8 @@ class Unfit(Enum):
     PLUG = "Plug, voltage or earthing do not match."
     POWER = "It gives less power than you need."
     PRICE = "It costs more than you want to pay."
+    FEES = "Its fees alone are more than the energy may cost."
+    METERS = "It lets the meters differ by more than honest ones do."
     TOO_FAR = "It is farther away than you want to drive."
     OUT_OF_RANGE = "Your battery does not reach that far."
     TOO_LATE = "It can't give enough energy in time."
@@ -194,10 +199,34 @@ def _unfit(candidate: Candidate, wish: Wish) -> Unfit | None:
         (Unfit.PLUG, not _plugs(candidate, wish)),
         (Unfit.POWER, offer.power_w < wish.power_min_w),
         (Unfit.PRICE, price > wish.price_max_micro_per_kwh),
+        (Unfit.FEES, _fees_micro(offer) > _highest_micro(offer, wish)),
+        (Unfit.METERS, not _is_fair(offer)),
         (Unfit.TOO_FAR, wish.distance_max_m is not None and travel.distance_m > wish.distance_max_m),
         (Unfit.OUT_OF_RANGE, wish.spendable_wh is not None and travel.energy_wh > wish.spendable_wh),
     )
     return next((unfit for unfit, applies in rules if applies), None)
+
+
+def _fees_micro(offer: Offer) -> int:
+    """All fees with their tax: they count from the first Wh on."""
+    return gross_price_micro_per_kwh(sum(fee.amount_micro for fee in offer.fees), offer.tax_permyriad)
+
+
+def _highest_micro(offer: Offer, wish: Wish) -> int:
+    """What the offered energy, or a kWh where it is less, may cost at the client's highest price."""
+    return wish.price_max_micro_per_kwh * max(WH_PER_KWH, min(offer.energy_wh, wish.energy_wh)) // WH_PER_KWH
+
+
+def _is_fair(offer: Offer) -> bool:
+    """Whether loss rule and tolerance are near those of honest meters. What they allow beyond that, a provider could
+    bill without delivering it, and the client would have agreed to call it delivered."""
+    usual = PATH_TERMS[offer.profile]
+    return (
+        offer.loss.standby_w <= LENIENCE * usual.loss.standby_w
+        and offer.loss.loss_ppm <= LENIENCE * usual.loss.loss_ppm
+        and offer.tolerance.floor_wh <= LENIENCE * usual.tolerance.floor_wh
+        and offer.tolerance.class_ppm <= LENIENCE * usual.tolerance.class_ppm
+    )
 
 
 def _plugs(candidate: Candidate, wish: Wish) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market.errors import TermsInvalid
 from market.ranking import Candidate, Travel, Unfit, Wish, judge, landed_price_micro_per_kwh, rank
-from market.terms import Connector, Fee, FeeKind, PriceKind, Profile
+from market.terms import Connector, Fee, FeeKind, LossRule, PriceKind, Profile, Tolerance
 from market.units import MS_PER_HOUR, Service
 from tests.market.world import ELECTRICAL, NOW_MS, SOCKET, offer, priced
 
@@ -22,6 +22,8 @@ WISH = Wish(
     now_ms=NOW_MS,
     end_at_ms=NOW_MS + 2 * MS_PER_HOUR,
 )
+
+DEAR = {"price_max_micro_per_kwh": 600_000}
 
 
 def candidate(name: bytes = b"a", travel: Travel | None = None, efficiency_ppm: int = 10**6, **terms: Any) -> Candidate:
@@ -107,6 +109,13 @@ def test_a_time_of_use_price_counts_when_the_energy_flows() -> None:
         ({"power_w": 2_999}, {"power_min_w": 3_000}, Unfit.POWER),
         ({}, {"price_max_micro_per_kwh": 299_999}, Unfit.PRICE),
         ({"tax_permyriad": 1}, {"price_max_micro_per_kwh": 300_000}, Unfit.PRICE),
+        ({"fees": (Fee(FeeKind.SESSION, 4_800_001),)}, {"price_max_micro_per_kwh": 600_000}, Unfit.FEES),
+        ({"fees": (Fee(FeeKind.SESSION, 4_800_000),), "tax_permyriad": 1}, DEAR, Unfit.FEES),
+        ({"energy_wh": 2_000, "fees": (Fee(FeeKind.TRAVEL, 1_200_001),)}, DEAR, Unfit.FEES),
+        ({"loss": LossRule(21, 0)}, {}, Unfit.METERS),
+        ({"loss": LossRule(0, 40_001)}, {}, Unfit.METERS),
+        ({"tolerance": Tolerance(41, 0)}, {}, Unfit.METERS),
+        ({"tolerance": Tolerance(0, 60_001)}, {}, Unfit.METERS),
         ({"travel": Travel(distance_m=5_001)}, {"distance_max_m": 5_000}, Unfit.TOO_FAR),
         ({"travel": Travel(energy_wh=501)}, {"spendable_wh": 500}, Unfit.OUT_OF_RANGE),
         ({"energy_wh": 1_999}, {}, Unfit.TOO_LITTLE),
@@ -124,7 +133,13 @@ def test_an_infeasible_offer_says_why(changes: dict[str, Any], wishes: dict[str,
 
 def test_bounds_themselves_are_feasible() -> None:
     edge = candidate(
-        power_w=3_000, energy_wh=2_000, travel=Travel(distance_m=5_000, energy_wh=500), tax_permyriad=10_000
+        power_w=3_000,
+        energy_wh=2_000,
+        travel=Travel(distance_m=5_000, energy_wh=500),
+        tax_permyriad=10_000,
+        fees=(Fee(FeeKind.SESSION, 600_000),),
+        loss=LossRule(20, 40_000),
+        tolerance=Tolerance(40, 60_000),
     )
     wish = replace(WISH, power_min_w=3_000, price_max_micro_per_kwh=600_000, distance_max_m=5_000, spendable_wh=500)
     assert judge(edge, wish).unfit is None
