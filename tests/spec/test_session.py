@@ -13,7 +13,7 @@ from market.negotiation import provider as answering
 from transports import records
 from transports.coap import observers, settings
 from v2xnode import envelope, links
-from v2xnode.trading import selling, shop
+from v2xnode.trading import delivering, selling, shop
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
 PAGE = re.sub(r"\s+", " ", TEXT)
@@ -62,6 +62,7 @@ def test_each_reason_has_its_sentence(reason: Reason) -> None:
         f"nothing for {asking.ANSWER_MS // SECONDS} s, the Accept being repeated",
         f"At most {answering.MAX_ACCEPTS} Accepts of one request are answered, at most {selling.MAX_ENTRIES} entries",
         f"at most {shop.MAX_REQUESTS_OF_PEER} requests of one peer",
+        f"a side keeps at most {delivering.MAX_UNANSWERED} in a session",
         f"a window of {records.REPLAY_WINDOW} records; a link ends after 2^20 records",
         f"at least each {observers.CONFIRM_EVERY}th confirmable",
         f"a random leisure of up to {settings.LEISURE_MS} ms",
