@@ -182,9 +182,17 @@ def read_hello(items: RawItems, session: Session, me: bytes) -> tuple[Hello, Raw
     item = read(items[0], Reading(me, session.peer, bytes(8), None, lambda node, epoch, seq: None))
     if not isinstance(item.message, Hello):
         raise FrameInvalid("A link opens with a greeting.")
-    if PROTOCOL_VERSION not in item.message.versions:
-        raise PeerError("The two sides speak no common version of the protocol.", code="unsupported_version")
+    check_versions((PROTOCOL_VERSION,), item.message.versions)
     return item.message, items[1:]
+
+
+def check_versions(ours: Sequence[int], theirs: Sequence[int], spoken: int = PROTOCOL_VERSION) -> None:
+    """What the handshake's prologue named is the highest that both can speak: otherwise somebody between them chose for
+    them. Raises PeerError `unsupported_version` or `downgrade`."""
+    if spoken not in theirs:
+        raise PeerError("The two sides speak no common version of the protocol.", code="unsupported_version")
+    if max(set(ours) & set(theirs)) > spoken:
+        raise PeerError("Both sides speak a higher version of the protocol than this link does.", code="downgrade")
 
 
 def held_in(hello: Hello) -> Place | None:

@@ -20,7 +20,17 @@ from v2xnode.envelope import Link as Entry
 from v2xnode.errors import LocalError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
-from v2xnode.links import ANSWERS_KEPT, AcceptedLink, DialledLink, Greeting, Links, PeerLink, RawItems, held_in
+from v2xnode.links import (
+    ANSWERS_KEPT,
+    AcceptedLink,
+    DialledLink,
+    Greeting,
+    Links,
+    PeerLink,
+    RawItems,
+    check_versions,
+    held_in,
+)
 
 CLOCK = real_clock()
 ELECTRICAL = ElectricalSection(profiles=["DC_CONVERTER"]).record()
@@ -285,3 +295,15 @@ def test_what_a_peer_says_that_it_holds_is_taken_as_it_says(seq: int) -> None:
     held = Head(b"\x0e" * EPOCH_HINT_BYTES, seq)
     assert held_in(Hello(electrical=ELECTRICAL, epoch=bytes(8), holds=(held,))) == (held.epoch, seq)
     assert held_in(Hello(electrical=ELECTRICAL, epoch=bytes(8))) is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "code"), [((1,), ""), ((1, 2), "downgrade"), ((1, 3), ""), ((2,), "unsupported_version")], ids=str
+)
+def test_a_link_below_what_both_can_speak_is_ended(theirs: tuple[int, ...], code: str) -> None:
+    if not code:
+        check_versions((1, 2), theirs, spoken=1)
+        return
+    with pytest.raises(PeerError) as refused:
+        check_versions((1, 2), theirs, spoken=1)
+    assert refused.value.code == code
