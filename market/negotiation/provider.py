@@ -139,7 +139,7 @@ class ProviderNegotiation(Machine[ProviderStage, ProviderEffect]):
     def _accept(self, event: Received[Accept]) -> Effects:
         if self._is_answered(event):
             return (Repeat(event.digest),)
-        reason = self._fault_of(event.answers)
+        reason = self._fault_of(event)
         if reason is not None or self._live is None:
             return self._reject(event, reason or Reason.REQUEST_UNKNOWN)
         self._accepted = event.digest
@@ -164,11 +164,13 @@ class ProviderNegotiation(Machine[ProviderStage, ProviderEffect]):
     def _is_answered(self, event: Received[Accept]) -> bool:
         return event.digest in self._answered
 
-    def _fault_of(self, offer_digest: bytes) -> Reason | None:
-        if offer_digest in self._older:
+    def _fault_of(self, event: Received[Accept]) -> Reason | None:
+        if event.answers in self._older:
             return Reason.OFFER_SUPERSEDED
-        if not self._live_digest or offer_digest != self._live_digest:
+        if self._live is None or not self._live_digest or event.answers != self._live_digest:
             return Reason.REQUEST_UNKNOWN
+        if event.message.currency != self._live.currency:  # the books count what is owed in the Accept's
+            return Reason.CURRENCY_MISMATCH
         return Reason.OFFER_EXPIRED if self._now >= self._expires_ms else None
 
     def _reject(self, event: Received[Accept], reason: Reason) -> Effects:

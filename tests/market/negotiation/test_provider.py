@@ -115,6 +115,15 @@ def test_a_second_accept_is_rejected(stage: ProviderStage) -> None:
     assert effects == [Append(Reject(CLIENT, 0, Reason.OFFER_SUPERSEDED), digest("second"))]
 
 
+def test_an_accept_in_another_currency_is_rejected_and_the_offer_stays() -> None:
+    selling = Selling()
+    made = selling.offer()
+    other = Received(Accept(PROVIDER, 0, "XTS"), digest("cheap"), digest("offer0"))
+    assert selling.give(other) == [Append(Reject(CLIENT, 0, Reason.CURRENCY_MISMATCH), digest("cheap"))]
+    assert selling.give(other) == [Repeat(digest("cheap"))]
+    assert selling.accept("offer0") == [Decide(made, digest("accept"))]
+
+
 def test_a_rejected_accept_ends_it_and_its_reject_is_repeated() -> None:
     selling = at(ProviderStage.DECIDING)
     assert selling.give(Decided(Reject(CLIENT, 0, Reason.BUSY), digest("reject"))) == [Ended(Reason.BUSY)]
