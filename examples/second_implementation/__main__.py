@@ -56,7 +56,7 @@ async def negotiate(channel: Channel, identity: Identity, energy_wh: int) -> Pur
 
 async def agree(channel: Channel, trade: Purchase) -> None:
     """Accept and Ready in one frame; Confirm and Start come back."""
-    channel.session.said = [trade.accept.hash]
+    channel.session.said = trade.said
     trade.hear(await channel.ask(trade.accept, trade.ready()))
     need(trade.confirm is not None, "The provider does not confirm.")
     tell(f"Confirmed as {trade.request_id.hex()}.")
@@ -104,7 +104,7 @@ async def receive(channel: Channel, trade: Purchase, cable: Cable, speed: int) -
 
 
 async def _speak(channel: Channel, trade: Purchase) -> None:
-    channel.session.said = [trade.accept.hash] + [each.hash for each in [*trade.receipts, trade.closed] if each]
+    channel.session.said = trade.said
     closing = trade.closed is not None
     trade.hear(await channel.ask(*trade.words()))
     if closing:
@@ -114,8 +114,7 @@ async def _speak(channel: Channel, trade: Purchase) -> None:
 async def buy(arguments: argparse.Namespace) -> None:
     """One purchase from beginning to end. Raises ProtocolError."""
     identity = Identity(bytes.fromhex(arguments.seed) if arguments.seed else os.urandom(32))
-    coap = await Context.create_client_context()
-    channel = Channel(coap, arguments.address, identity)
+    channel = Channel(await Context.create_client_context(), arguments.address, identity)
     try:
         trade = await negotiate(channel, identity, arguments.energy_wh)
         await agree(channel, trade)
@@ -132,8 +131,7 @@ async def buy(arguments: argparse.Namespace) -> None:
         for line in verified(trade):
             tell(line)
     finally:
-        channel.hang_up()
-        await coap.shutdown()
+        await channel.hang_up()
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ class Channel:
         self._link: Link | None = None
         self._pushed: asyncio.Queue[bytes] = asyncio.Queue(PUSHES_MAX)
         self._subscription: Any = None
+        self._listening: asyncio.Task[None] | None = None
         self.session = Session(b"", b"", identity.public, b"")
 
     async def greet(self) -> bytes:
@@ -51,16 +52,23 @@ class Channel:
         return self._read(await self._post(self._opened().seal(write_frame(*items))))
 
     async def subscribe(self) -> list[Item]:
+        """Ask for pushes, in place of an earlier subscription; the first answer."""
+        self._unsubscribe()
         payload = self._opened().seal(write_frame(Sealed(SUBSCRIBE, {"status": True})))
         message = _message(Code.FETCH, uri=self._address, payload=payload, observe=0)
         self._subscription = self._coap.request(message)
         answer = await self._answer(self._subscription.response)
-        self._subscription.observation.register_callback(self._push)
+        self._listening = asyncio.create_task(self._listen(self._subscription.observation))
         return self._read(answer)
 
-    def _push(self, message: Any) -> None:
-        if not self._pushed.full():
-            self._pushed.put_nowait(bytes(message.payload))
+    async def _listen(self, observation: Any) -> None:
+        """Until the subscription ends. The newest push is enough: it says all that was not heard."""
+        try:
+            async for message in observation:
+                if not self._pushed.full():
+                    self._pushed.put_nowait(bytes(message.payload))
+        except CoapError:
+            return
 
     def pushes(self) -> list[Item]:
         """All that was pushed since the last look; a push that does not hold is as one that got lost."""
@@ -94,6 +102,13 @@ class Channel:
             raise ProtocolError("There is no link yet.")
         return self._link
 
-    def hang_up(self) -> None:
-        if self._subscription is not None:
+    def _unsubscribe(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
             self._subscription.observation.cancel()
+            self._listening = None
+
+    async def hang_up(self) -> None:
+        """End the subscription and let go of the socket."""
+        self._unsubscribe()
+        await self._coap.shutdown()

@@ -103,3 +103,13 @@ def node_of(static: bytes, sign_bit: int, own: bytes) -> bytes:
     need(back == static, "This static key does not convert back.")
     need(node != own, "This is our own key.")
     return node
+
+
+def dial_key(node: bytes, own: bytes) -> bytes:
+    """The static key to dial a node by IK. Raises ProtocolError where that is no node's key, or our own."""
+    try:
+        static = x25519_of(node)
+    except (RuntimeError, nacl.exceptions.RuntimeError) as error:
+        raise ProtocolError("This is no node's key.") from error
+    need(node_of(static, node[31] >> 7, own) == node, "This key does not convert back.")
+    return static

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.exceptions import InvalidTag  # what `noise` lets through
 from nacl.bindings import (
     crypto_aead_chacha20poly1305_ietf_decrypt,
     crypto_aead_chacha20poly1305_ietf_encrypt,
 )
 from nacl.exceptions import CryptoError
 from noise.connection import Keypair, NoiseConnection
+from noise.exceptions import NoiseInvalidMessage, NoiseValueError
 
 from examples.second_implementation.keys import Identity, ProtocolError, need, node_of
 
@@ -18,6 +20,7 @@ FIRST_LINK_ID = 8
 WINDOW = 64
 RECORDS_MAX = 2**20
 PADDING = bytes(4)
+TAG_BYTES = 16
 
 
 def varint(value: int) -> bytes:
@@ -63,6 +66,7 @@ def unseal(key: bytes, record: bytes) -> tuple[int, int, bytes]:
     """Link id, counter and plaintext. Raises ProtocolError for a record that is not of this key."""
     link_id, behind = read_varint(record)
     counter, sealed = read_varint(behind)
+    need(len(sealed) >= TAG_BYTES, "A record is cut off.")
     header = record[: len(record) - len(sealed)]
     try:
         return link_id, counter, crypto_aead_chacha20poly1305_ietf_decrypt(sealed, header, _nonce(counter), key)
@@ -116,6 +120,14 @@ def split_keys(noise: Any, initiator: bool) -> tuple[bytes, bytes]:
     return (sends, hears) if initiator else (hears, sends)
 
 
+def read_message(noise: Any, message: bytes) -> bytes:
+    """The payload of the next handshake message. Raises ProtocolError for one that is not meant for us."""
+    try:
+        return bytes(noise.read_message(message))
+    except (InvalidTag, NoiseInvalidMessage, NoiseValueError, ValueError) as error:
+        raise ProtocolError("A handshake message does not open.") from error
+
+
 class Dial:
     """XX from the dialer's side: first() out, second() in, third() out."""
 
@@ -132,7 +144,7 @@ class Dial:
         """The acceptor's key and its link id. Raises ProtocolError."""
         kind, message = read_varint(frame)
         need(kind == XX2, "The answer to XX1 is XX2.")
-        payload = bytes(self._noise.read_message(message))
+        payload = read_message(self._noise, message)
         self._static = remote_static(self._noise)
         sign_bit, link_id, rest = read_introduction(payload)
         need(not rest, "XX2 carries nothing else.")

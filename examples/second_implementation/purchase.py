@@ -18,8 +18,8 @@ from examples.second_implementation.keys import ProtocolError, need
 
 PRICE_MAX = 1_000_000
 AC_OUTLET, V2L = 3, 2
+DELIVERING = 3
 WITHDRAWN = 77
-REASON_METERS = 73
 
 
 def electrical() -> dict[int, Any]:
@@ -81,6 +81,11 @@ class Purchase:
         words = {"peer": self.provider, "at_ms": now_ms(), "currency": self.offer.values["currency"]}
         self.accept = self.write(m.ACCEPT, self.offer.hash, words)
 
+    @property
+    def said(self) -> list[bytes]:
+        """Hashes of what we have signed in this session and the provider may answer, the newest last."""
+        return [each.hash for each in self.chain.entries[1:]]
+
     # saying
 
     def write(self, kind: int, answers: bytes, values: dict[str, Any]) -> Entry:
@@ -99,7 +104,8 @@ class Purchase:
     def words(self) -> list[Item]:
         """What to say at this moment: entries, the newest Plug, Alive."""
         said: list[Item] = list(self.due[:4])
-        if self.cable is not None and self.cable.step and not self.stopped:
+        through = self.status is not None and self.status["state"] == DELIVERING
+        if self.cable is not None and self.cable.step and not self.stopped and not through:
             said.append(self.control(m.PLUG, round=1, step=self.cable.step, pattern=self.cable.pattern))
         number = 0 if self.status is None else self.status["number"]
         return [*said, Sealed(m.ALIVE, {"status_number": number, "received_wh": self.received_wh})]
