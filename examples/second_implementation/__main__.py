@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 import time
+from contextlib import suppress
 
 from aiocoap.protocol import Context
 
@@ -13,7 +14,7 @@ from examples.second_implementation.cable import Cable, Plant
 from examples.second_implementation.channel import Channel
 from examples.second_implementation.entries import Chain
 from examples.second_implementation.frames import Sealed, Signed, sign
-from examples.second_implementation.keys import Identity, ProtocolError, need
+from examples.second_implementation.keys import Identity, ProtocolError, Unheard, need
 from examples.second_implementation.purchase import (
     WITHDRAWN,
     Purchase,
@@ -28,6 +29,7 @@ START_MS = 10_000
 """A Start counts for 10 s of the world after its Ready."""
 SUBSCRIBE_AGAIN = 3
 """Periods without a Status."""
+STOPPED_BY_OWNER = 64
 
 
 def tell(sentence: str) -> None:
@@ -106,9 +108,34 @@ async def receive(channel: Channel, trade: Purchase, cable: Cable, speed: int) -
 async def _speak(channel: Channel, trade: Purchase) -> None:
     channel.session.said = trade.said
     closing = trade.closed is not None
-    trade.hear(await channel.ask(*trade.words()))
+    try:
+        answer = await channel.ask(*trade.words())
+    except Unheard:
+        return  # the next look says all of it again
+    trade.hear(answer)
     if closing:
         trade.due = []
+
+
+async def give_up(channel: Channel, trade: Purchase) -> None:
+    """Our power is off already; the provider hears it now, or by our silence."""
+    with suppress(ProtocolError):
+        await channel.ask(trade.control(m.STOP, reason=STOPPED_BY_OWNER))
+
+
+async def deliver(channel: Channel, trade: Purchase, arguments: argparse.Namespace) -> None:
+    """Receive what was agreed; whatever happens, our end of the cable is off afterwards."""
+    plant = Plant(arguments.plant, arguments.plug)
+    try:
+        async with asyncio.timeout(arguments.timeout_s):
+            await receive(channel, trade, Cable(plant), arguments.speed)
+    except (ProtocolError, TimeoutError):
+        plant.command({"do": "open"})
+        await give_up(channel, trade)
+        raise
+    finally:
+        plant.command({"do": "open"})
+        plant.close()
 
 
 async def buy(arguments: argparse.Namespace) -> None:
@@ -121,13 +148,7 @@ async def buy(arguments: argparse.Namespace) -> None:
         if arguments.plant is None:
             await withdraw(channel, trade)
             return
-        plant = Plant(arguments.plant, arguments.plug)
-        try:
-            async with asyncio.timeout(arguments.timeout_s):
-                await receive(channel, trade, Cable(plant), arguments.speed)
-        finally:
-            plant.command({"do": "open"})
-            plant.close()
+        await deliver(channel, trade, arguments)
         for line in verified(trade):
             tell(line)
     finally:

@@ -9,8 +9,8 @@ from aiocoap.message import Message
 from aiocoap.numbers.codes import Code
 
 from examples.second_implementation.entries import Session
-from examples.second_implementation.frames import Item, Sealed, read_frame, write_frame
-from examples.second_implementation.keys import Identity, ProtocolError
+from examples.second_implementation.frames import UNREADABLE, Item, Sealed, read_frame, write_frame
+from examples.second_implementation.keys import Identity, ProtocolError, Unheard
 from examples.second_implementation.link import Dial, Link
 from examples.second_implementation.messages import SUBSCRIBE
 
@@ -48,7 +48,7 @@ class Channel:
         return self._read(await self._post(message))
 
     async def ask(self, *items: Item) -> list[Item]:
-        """Say something, and hear the answer. Raises ProtocolError where it was not understood or not heard."""
+        """Say something, and hear the answer. Raises Unheard where that is to be done again."""
         return self._read(await self._post(self._opened().seal(write_frame(*items))))
 
     async def subscribe(self) -> list[Item]:
@@ -89,13 +89,16 @@ class Channel:
             async with asyncio.timeout(QUESTION_S):
                 answer = await response
         except (TimeoutError, CoapError) as error:
-            raise ProtocolError(f"The provider is silent: {error!r}") from error
+            raise Unheard(f"The provider is silent: {error!r}") from error
         if not answer.code.is_successful():
             raise ProtocolError(f"The provider answers {answer.code}.")
         return bytes(answer.payload)
 
     def _read(self, record: bytes) -> list[Item]:
-        return read_frame(self._opened().unseal(record), self.session)
+        frame = self._opened().unseal(record)
+        if frame == UNREADABLE:
+            raise Unheard("The provider could not read our frame.")
+        return read_frame(frame, self.session)
 
     def _opened(self) -> Link:
         if self._link is None:

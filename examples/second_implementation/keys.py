@@ -21,6 +21,10 @@ class ProtocolError(Exception):
     """The other side, or a vector, breaks a rule of the pages."""
 
 
+class Unheard(ProtocolError):
+    """What we said was lost or could not be read: it is to be said again, sealed anew and in full."""
+
+
 def need(holds: bool, what: str) -> None:
     """Raise ProtocolError with `what` unless it holds."""
     if not holds:

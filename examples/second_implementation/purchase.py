@@ -151,8 +151,10 @@ class Purchase:
 
     def _closing(self, entry: Entry) -> None:
         need(bool(self.receipts), "A Close before anything was delivered.")
-        self._acknowledged(self.receipts[-1])
         self._stop(entry.values["reason"])
+        if entry.values["receipts"] < len(self.receipts):
+            return  # it crossed our last Receipt, which is said again: the provider closes anew
+        self._acknowledged(self.receipts[-1])
         self.close = entry
 
     def _stop(self, reason: int) -> None:
