@@ -47,6 +47,7 @@ pytestmark = pytest.mark.timeout(90)
 SPEED = 12
 ENERGY_WH = 100
 BUY_S = 60.0
+SEED = "5e" * 32
 
 
 async def bought(stage: Scene, *options: str) -> tuple[int, str, str]:
@@ -76,8 +77,8 @@ async def test_a_strangers_client_buys_and_both_books_say_the_same(directory: Pa
     async with scene(directory, [cast("car_b")], place=world(""), speed=SPEED) as stage:
         await stage.plug("extension", "car_b.v2l", "cabin.v2l")
         plant = ("--plant", str(directory / "plant.sock"), "--plug", "cabin.v2l", "--speed", str(SPEED))
-        code, printed, wrong = await bought(stage, "--energy-wh", str(ENERGY_WH), *plant)
-        assert code == 0, f"{printed}\n{wrong}"
+        code, printed, wrong = await bought(stage, "--energy-wh", str(ENERGY_WH), "--seed", SEED, *plant)
+        assert (code, wrong) == (0, ""), printed
         request_id = said(printed, r"Confirmed as ([0-9a-f]{32})")
 
         def settled() -> bool | None:
@@ -92,8 +93,14 @@ async def test_a_strangers_client_buys_and_both_books_say_the_same(directory: Pa
         assert sum(trade.last_receipt.amounts_micro) == int(said(printed, r"amount: (\d+) micro EUR"))
         assert ENERGY_WH - 2 <= trade.last_receipt.agreed_wh <= ENERGY_WH
         assert "verified" in printed
-        assert stage.verified("car_b").fault is None
         assert not stage.log("violation")
+
+        code, printed, wrong = await bought(stage, "--seed", SEED)  # the same node in a new epoch, without a cable
+        assert (code, wrong) == (0, ""), printed
+        trade = stage.trade("car_b", said(printed, r"Confirmed as ([0-9a-f]{32})"))
+        assert trade is not None
+        assert (trade.state, trade.last_receipt) == ("void", None)
+        assert stage.verified("car_b").fault is None
 
 
 # The vectors, read by the stranger's code
