@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from market.terms import Offer, Request
+from market.units import MAX_ENERGY_WH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class Agreement:
     first entry will answer (provider: the Accept; client: the Confirm, or the Offer while the Confirm is awaited).
     start_by_ms: monotonic; Receipt 0 must be there by then (provider: start_within_ms from Confirm; client: the same
     from hearing of it). ends_at_ms: UTC end of the window, 0 for none. Power between power_min_w and power_max_w.
+    energy_max_wh: what the client asked for, where the offer is of more.
     """
 
     offer: Offer
@@ -22,6 +24,7 @@ class Agreement:
     power_max_w: int
     power_min_w: int = 0
     ends_at_ms: int = 0
+    energy_max_wh: int = MAX_ENERGY_WH
 
     @classmethod
     def of(
@@ -37,6 +40,7 @@ class Agreement:
             power_max_w=min(offer.power_w, request.power_max_w),
             power_min_w=request.power_min_w,
             ends_at_ms=start_at_ms + request.window_ms,
+            energy_max_wh=request.energy_wh,
         )
 
     @property

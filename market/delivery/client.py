@@ -46,6 +46,7 @@ from market.machine import (
     nothing,
     rows,
 )
+from market.settlement import tolerance_wh
 from market.terms import Alive, Close, Closed, Confirm, Dispute, Interval, Ready, Receipt, Start, Status, Void
 
 FRESH_START_MS = 10_000
@@ -136,7 +137,16 @@ class ClientDelivery(Delivery):
         if self._falls(event):
             return self._stop(Reason.REGISTER_ROLLBACK, tell=True) if self._state in POWERED else ()
         self._registers.add(event)
-        return self._answer_interval()
+        stopped = self._stop(Reason.ENERGY_REACHED, tell=True) if self._is_too_much(event) else ()
+        return (*stopped, *self._answer_interval())
+
+    def _is_too_much(self, reading: Reading) -> bool:
+        """Whether a provider that should have stopped goes on: what it delivers beyond the agreement we would owe."""
+        if self._state is not Stage.DELIVERING or self._account.first is None:
+            return False
+        agreed_wh = min(self._offer.energy_wh, self._agreement.energy_max_wh)
+        over_wh = reading.register_wh - self._account.opening_wh - agreed_wh
+        return over_wh > tolerance_wh(self._offer.tolerance, agreed_wh)
 
     def _interval(self, event: Received[Interval]) -> Effects:
         account, interval = self._account, event.message

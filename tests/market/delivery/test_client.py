@@ -34,6 +34,7 @@ from market.terms import (
     Start,
     Status,
     Stop,
+    Tolerance,
     Void,
 )
 from tests.support.market_stages import AT_MS, Played, client_at, close, interval, receipt, said
@@ -154,6 +155,20 @@ def test_a_providers_dispute_takes_the_newest_receipt_back_to_its_undisputed_par
     assert (account.receipts, account.agreed_wh) == (2, 150)
     ahead = Dispute(PROVIDER, AT_MS, 2, 200, 200, 150)
     assert played.hear(ahead, "d") == []
+
+
+@pytest.mark.parametrize(
+    ("offered_wh", "asked_wh", "received_wh", "goes_on"),
+    [(1_000, 10_000, 1_030, True), (1_000, 10_000, 1_031, False), (9_000, 1_000, 1_031, False)],
+)
+def test_a_provider_that_does_not_stop_at_the_agreed_energy_is_stopped(
+    offered_wh: int, asked_wh: int, received_wh: int, goes_on: bool
+) -> None:
+    offered = offer(energy_wh=offered_wh, tolerance=Tolerance(20, 30_000))
+    played = client_at(Stage.DELIVERING, offered, energy_max_wh=asked_wh)
+    effects = played.read(60, 70_000 + received_wh, 7_200)
+    assert effects == ([] if goes_on else [CutPower(Reason.ENERGY_REACHED), *effects[1:]])
+    assert played.machine.state is (Stage.DELIVERING if goes_on else Stage.STOPPING)
 
 
 def test_our_own_register_falling_is_a_stop() -> None:
