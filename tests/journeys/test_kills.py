@@ -29,7 +29,7 @@ SPEED = 4
 LONGEST_S = 9.0
 """Real time from the request within which a node is killed: a trade takes about as long."""
 ENERGY_WH = 40
-REST_S = 120.0
+REST_S = 240.0
 """Real time in which everything has to be settled after the last start."""
 
 

@@ -42,11 +42,11 @@ from examples.second_implementation.link import (
 from tests.support.commands import environment
 from tests.support.processes import Scene, cast, scene, until, world
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(260)
 
 SPEED = 12
-ENERGY_WH = 100
-BUY_S = 60.0
+ENERGY_WH = 500
+BUY_S = 170.0
 SEED = "5e" * 32
 
 
@@ -74,7 +74,8 @@ def said(printed: str, pattern: str) -> str:
 
 @pytest.mark.processes
 async def test_a_strangers_client_buys_and_both_books_say_the_same(directory: Path) -> None:
-    async with scene(directory, [cast("car_b")], place=world(""), speed=SPEED) as stage:
+    owner = {"exposure_wh": {"V2L": 100}}
+    async with scene(directory, [cast("car_b")], place=world(""), speed=SPEED, owner=owner) as stage:
         await stage.plug("extension", "car_b.v2l", "cabin.v2l")
         plant = ("--plant", str(directory / "plant.sock"), "--plug", "cabin.v2l", "--speed", str(SPEED))
         code, printed, wrong = await bought(stage, "--energy-wh", str(ENERGY_WH), "--seed", SEED, *plant)
