@@ -6,6 +6,7 @@ one of their kind or an acknowledgement. All waits are bounded; a link that is l
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,6 +21,8 @@ MAX_OUTSTANDING = 32
 """Messages of one session that wait to be acknowledged: a trade waits for each answer, so that a few are usual."""
 ASK_AGAIN_MS = 300
 """Real time before a frame whose answer got lost is sent again in a new record."""
+MAX_ALIVES = 4
+"""Signs of life under way at once; an older one is worth nothing any more."""
 MAX_LOST_IN_A_ROW = 3
 """Unanswered frames after which the link counts as lost."""
 
@@ -146,7 +149,8 @@ def _seen(outstanding: _Outstanding, status_number: int) -> bool:
 
 
 class ClientChannel:
-    """The dialer's end: one task asks with whatever is outstanding, another listens to pushes.
+    """The dialer's end: one task asks with whatever is outstanding, another listens to pushes. Signs of life are asked
+    beside them, each by itself: behind a lost frame they would come too late to be any.
 
     link: None until the provider of a session from before a restart is reached.
     """
@@ -165,6 +169,8 @@ class ClientChannel:
         self._arrived = arrived
         self._lost = lost
         self._outstanding: list[Item] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._alives: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._resubscribe = asyncio.Event()
         self._idle = asyncio.Event()
@@ -176,6 +182,9 @@ class ClientChannel:
         return _there(self._link)
 
     def send(self, item: Item) -> None:
+        if isinstance(item.message, Alive) and self._group is not None:
+            self._say_alive(self._group, item)
+            return
         kept = [each for each in self._outstanding if not _supersedes(item, each)]
         self._outstanding = [*kept[-MAX_OUTSTANDING + 1 :], item]
         self._idle.clear()
@@ -214,11 +223,24 @@ class ClientChannel:
         """Ask and listen until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 group.create_task(self._ask_on())
                 group.create_task(self._listen_on())
         finally:
+            self._group = None
             if self._link is not None:
                 await self._link.aclose()
+
+    def _say_alive(self, group: asyncio.TaskGroup, item: Item) -> None:
+        under_way = [each for each in self._alives if not each.done()]
+        for old in under_way[: max(0, len(under_way) - MAX_ALIVES + 1)]:
+            old.cancel()
+        self._alives = [*under_way[-MAX_ALIVES + 1 :], group.create_task(self._ask_alive(item))]
+
+    async def _ask_alive(self, item: Item) -> None:
+        """Once: the next one says the same, and more."""
+        with suppress(TransportError, FrameInvalid, Unreachable):
+            self._hear(await self.link.ask([item]))
 
     async def _ask_on(self) -> None:
         lost_in_a_row = 0

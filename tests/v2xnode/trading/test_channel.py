@@ -1,7 +1,15 @@
-from market.terms import Alive, Plug, PlugStep, PowerState, Receipt, ResolvingKey, Status
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from market.errors import Reason
+from market.terms import Alive, Plug, PlugStep, PowerState, Receipt, ResolvingKey, Status, Stop
 from tests.support.node_books import table
+from v2xnode.clock import real_clock
 from v2xnode.envelope import MAX_FRAME_BYTES, Item, Plain, pack
-from v2xnode.trading.channel import MAX_OUTSTANDING, ProviderChannel
+from v2xnode.events import EventLog
+from v2xnode.trading.channel import MAX_ALIVES, MAX_OUTSTANDING, ClientChannel, ProviderChannel
 
 KEY = Plain(ResolvingKey(bytes(16)))
 
@@ -125,3 +133,44 @@ async def test_outstanding_messages_are_bounded_and_an_answered_entry_leaves() -
         for number in range(MAX_OUTSTANDING + 5):
             channel.send(await world.interval(number + 1, confirm.digest))
         assert len(channel._outstanding) == MAX_OUTSTANDING
+
+
+class LosingLink:
+    """A dialled link that answers nothing: every question waits until it is given up."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Item]] = []
+        self.given_up = 0
+
+    async def ask(self, items: list[Item], **_: Any) -> list[Any]:
+        self.asked.append(items)
+        try:
+            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+
+    @asynccontextmanager
+    async def pushes(self) -> AsyncIterator[AsyncIterator[Any]]:
+        await asyncio.get_running_loop().create_future()
+        yield cast(Any, None)
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_signs_of_life_do_not_wait_behind_what_got_lost() -> None:
+    link = LosingLink()
+    channel = ClientChannel(cast(Any, link), EventLog(real_clock()), lambda _: None, lambda _: None, lambda: None)
+    running = asyncio.create_task(channel.run())
+    await asyncio.sleep(0)
+    channel.send(Plain(Stop(1, Reason.SILENCE)))
+    for number in range(MAX_ALIVES + 3):
+        channel.send(Plain(Alive(number, 0)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    alives = [items for items in link.asked if isinstance(items[0].message, Alive)]
+    assert len(alives) == MAX_ALIVES + 3, "each went out at once"
+    assert link.given_up == 3, "and only the newest are waited for"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
