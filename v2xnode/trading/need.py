@@ -58,6 +58,7 @@ class Need:
     _accepted: tuple[Asked, bytes] | None = None
     """An Accept that is not answered yet, with the hash of the offer."""
     _withdrawn: bool = False
+    _todo: list[ClientEffect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._asking = Asking(self.wish, self.identity, self.links, self.events, self.only)
@@ -102,7 +103,7 @@ class Need:
     async def _negotiate(self) -> Agreement:
         requests = [asked.request for asked in self._asked.values()]
         machine = ClientNegotiation(requests, self._rank, now_ms=self.clock.monotonic_ms())
-        todo: list[ClientEffect] = []
+        todo = self._todo
         for request_id, asked in self._asked.items():
             self._tell_answer(asked)
             said = Received(asked.answer.message, asked.answer.digest)
@@ -217,6 +218,7 @@ class Need:
             )
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", asked.request_id, code=problem.code, sentence=problem.sentence)
+            self._todo.clear()  # what stood behind it rests on an entry that is not there
             return self._feed(machine, LedgerFailed())
         self._accepted = (asked, answers) if isinstance(message, Accept) else None
         recorded = self._feed(machine, InSession(asked.request_id, Recorded(message, entry.digest)))
