@@ -146,7 +146,8 @@ class Fair:
     def _client_does(self, request_id: bytes, step: object) -> None:
         if not isinstance(step, Append | Sign):
             return
-        if self._happens(self.fails):
+        is_void = isinstance(step, Append) and isinstance(step.message, Void)
+        if not is_void and self._happens(self.fails):  # a Void that can't be written is left to start_by
             recorded = InSession(request_id, Recorded(step.message, b""))
             self._feed_client(LedgerFailed() if isinstance(step, Append) else recorded)
             return
