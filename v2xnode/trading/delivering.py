@@ -365,6 +365,8 @@ class Delivering:
     async def _finish(self, finished: Finished) -> None:
         self.finished = finished
         self._linger_until_ms = self.clock.monotonic_ms() + LINGER_MS
+        if self.walk.has_begun:
+            await self.walk.cut(finished.reason)  # one that is paused would wait for a session that is over
         try:
             await self.books.end(self.request_id, answered=finished.answered)
         except LedgerRefused as problem:  # it is over all the same; the next start frees what is locked

@@ -18,6 +18,8 @@ from v2xnode.trading.channel import ProviderChannel
 from v2xnode.trading.delivering import MAX_INBOX, MAX_UNANSWERED, Delivering, Heard
 
 CAR_A, CAR_B = "car_a", "car_b"
+PATIENCE_S = 30
+"""Real time for a delivery to settle on a busy machine."""
 
 
 async def flowing(world: Town) -> Delivering:
@@ -72,6 +74,19 @@ async def test_a_device_that_dies_ends_the_delivery_and_not_the_node() -> None:
         await world.heard(CAR_A, "path_fault")
         assert (await world.heard(CAR_A, "finished")).data["code"] == "power_fault"
         await buying
+        world.check()
+
+
+async def test_a_path_that_is_only_paused_does_not_outlast_its_session() -> None:
+    async with town(CAR_A, CAR_B) as world:
+        await world.plug()
+        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(300), look_ms=LOOK_MS))
+        await flowing(world)
+        [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
+        await delivering.walk.suspend()
+        async with asyncio.timeout(PATIENCE_S):  # a pause ends by itself after a quarter of an hour only
+            await buying
+        assert delivering.walk.path.ended
         world.check()
 
 
