@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
@@ -56,11 +56,13 @@ class Disk:
             self._older.append(connection.serialize())
 
     def lose_process(self, connection: sqlite3.Connection) -> None:
-        """The process dies; the machine goes on and writes what it was given."""
+        """The process dies; the machine goes on and writes what it was given. What was not committed never was."""
+        connection.rollback()
         self.image = connection.serialize()
 
     def lose_power(self, connection: sqlite3.Connection) -> None:
         """What was not synced is gone."""
+        connection.rollback()
         self.image = self._older[0] if self._older else connection.serialize()
         self._older.clear()
 
@@ -79,10 +81,14 @@ def _engine() -> tuple[Engine, list[sqlite3.Connection]]:
     return engine_of(waiting.pop), waiting
 
 
+class _Died(Exception):
+    """The process is gone before its commit."""
+
+
 @dataclass(slots=True)
 class DiskWriter:
     """Takes transactions as the ledger's thread does, and runs each at once. `reached` is told before and after each
-    commit, and may end this life there: then nothing more is written, and nobody hears what was."""
+    commit of something, and may end this life there: then nothing more is written, and nobody hears what was."""
 
     disk: Disk
     ledger: Ledger
@@ -90,7 +96,8 @@ class DiskWriter:
     reached: Callable[[str], None]
     dead: bool = False
     commits: int = 0
-    _end: "Future[None]" = field(default_factory=Future)
+    _waiting: list["Future[Any]"] = field(default_factory=list)
+    _buried: bool = False
 
     @classmethod
     def open(cls, disk: Disk, signer: Signer, entropy: Entropy, reached: Callable[[str], None]) -> "DiskWriter":
@@ -98,27 +105,50 @@ class DiskWriter:
         ledger = Ledger.over(engine_over(driver), signer, posting_rule=posting_rule, entropy=entropy)
         return cls(disk, ledger, driver, reached)
 
-    def _with_room(self, fn: Callable[[Transaction], T], transaction: Transaction) -> T:
-        before = self.driver.total_changes
-        result = fn(transaction)
-        if self.disk.full and self.driver.total_changes != before:
-            raise StoreFailed("database or disk is full")
-        return result
-
     def submit(self, fn: Callable[[Transaction], T]) -> "Future[T]":
         """See `ledger.writer.Writer.submit`."""
         future: Future[T] = Future()
-        self.reached("before_commit")
         if self.dead:
-            return future  # for ever: whoever waits for it is dead too
+            return self._unanswered(future)
+        before = self.driver.total_changes
         try:
-            result = self.ledger.transact(lambda transaction: self._with_room(fn, transaction))
+            result = self.ledger.transact(lambda transaction: self._prepare(fn, transaction, before))
+        except _Died:
+            return self._unanswered(future)
         except Exception as problem:  # noqa: BLE001  # whatever it is, it is the waiter's
             future.set_exception(problem)
             return future
-        self.commits += 1
-        self.disk.committed(self.driver)
-        self.reached("after_commit")
-        if not self.dead:
-            future.set_result(result)
+        if self.driver.total_changes != before:
+            self.commits += 1
+            self.disk.committed(self.driver)
+            self.reached("after_commit")
+        if self.dead:
+            return self._unanswered(future)
+        future.set_result(result)
         return future
+
+    def _unanswered(self, future: "Future[T]") -> "Future[T]":
+        """Whoever waits for it is dead too."""
+        self._waiting.append(future)
+        if self._buried:
+            self.bury()
+        return future
+
+    def bury(self) -> None:
+        """Let the code of the dead process end: from now on nothing can be written."""
+        self._buried, waiting, self._waiting = True, self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_exception(StoreFailed("the process is dead"))
+
+    def _prepare(self, fn: Callable[[Transaction], T], transaction: Transaction, before: int) -> T:
+        """All of a transaction but its commit."""
+        result = fn(transaction)
+        if self.driver.total_changes == before:
+            return result
+        if self.disk.full:
+            raise StoreFailed("database or disk is full")
+        self.reached("before_commit")
+        if self.dead:
+            raise _Died
+        return result

@@ -199,6 +199,7 @@ class Body:
     async def bury(self) -> None:
         """Wait until the code of dead processes has ended."""
         for ghost in self.ghosts:
+            ghost.writer.bury()
             await asyncio.wait({ghost.task})
         self.ghosts.clear()
 

@@ -33,7 +33,7 @@ class Purchase:
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that happens at a moment. what: a method of `World`; who: node or pair; amount: seconds, or a number of
-    commits, or losses in a thousand."""
+    commits (a half: before the next), or losses in a thousand."""
 
     at_s: float
     what: str
@@ -95,8 +95,8 @@ def _trouble(chance: random.Random, what: str, places: list[str]) -> Trouble:
     at_s = chance.uniform(1, 25)
     amounts: Mapping[str, Callable[[], float]] = {
         "jump": lambda: chance.choice([-86_400.0, -30.0, -2.0, 2.0, 30.0, 86_400.0]),
-        "kill_at_commit": lambda: chance.randint(1, 14),
-        "power_loss_at_commit": lambda: chance.randint(1, 14),
+        "kill_at_commit": lambda: chance.randint(1, 20) / 2,
+        "power_loss_at_commit": lambda: chance.randint(1, 20) / 2,
         "bad_air": lambda: chance.choice([50, 150, 300]),
     }
     return Trouble(at_s, what, who, amounts.get(what, lambda: chance.choice([0.5, 2.0, 8.0, 25.0]))())

@@ -23,9 +23,11 @@ from v2xnode.trading.remains import unheard
 
 TROUBLE_S = 60.0
 """World time in which things go wrong."""
-REST_S = 1_200.0
+REST_S = 600.0
 """World time after that in which every session has to be over: what a provider has not heard is told again every
 five minutes."""
+DOWN_S = 2.0
+"""How long a node is down that dies at a commit."""
 SLOWEST_S = 2.0
 """What a meter takes for a reading at worst."""
 LOOK_MS = 300
@@ -62,7 +64,7 @@ class World:
     """(node, since when it is dead, its terminal, power there) where no permit can be alive any more."""
     plant: Plant = field(init=False)
     air: Air = field(init=False)
-    _doomed: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    _doomed: dict[str, tuple[str, float, int]] = field(default_factory=dict)
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
     _watching: "asyncio.Task[None] | None" = None
     _began_s: float = 0.0
@@ -131,12 +133,21 @@ class World:
             running = body.life.node._desk.deliveries.running.values()
             if sum(each.role is Role.PROVIDER and each.finished is None for each in running) > 1:
                 self.promised_twice.append(body.name)
-        kind, commits, life = self._doomed.get(body.name, ("", 0, 0))
-        if not kind or body.life is None or life != body.lives or body.life.writer.commits < commits:
+        kind, point, life = self._doomed.get(body.name, ("", 0.0, 0))
+        if not kind or body.life is None or life != body.lives:
+            return
+        commits = body.life.writer.commits
+        if commits + (0.5 if label == "before_commit" else 0.0) < point:
             return
         del self._doomed[body.name]
-        self.note(f"{body.name} dies {label} {commits}")
+        self.note(f"{body.name} dies {label}, {commits} are written")
         body.die(self.now_ms(), power=kind.startswith("power"))
+        self._tasks.append(asyncio.create_task(self._rise(body)))
+
+    async def _rise(self, body: Body) -> None:
+        await asyncio.sleep(DOWN_S)
+        if not body.alive:
+            await body.start()
 
     async def _strike(self, trouble: Trouble) -> None:
         await asyncio.sleep(trouble.at_s)
@@ -206,11 +217,7 @@ class World:
     async def _kill_at_commit(self, trouble: Trouble) -> None:
         body = self.bodies[trouble.who[0]]
         if body.life is not None:
-            self._doomed[body.name] = (trouble.what, body.life.writer.commits + int(trouble.amount), body.lives)
-        await asyncio.sleep(TROUBLE_S / 3)
-        self._doomed.pop(body.name, None)
-        if not body.alive:
-            await body.start()
+            self._doomed[body.name] = (trouble.what, body.life.writer.commits + trouble.amount, body.lives)
 
     async def _power_loss_at_commit(self, trouble: Trouble) -> None:
         await self._kill_at_commit(trouble)
