@@ -11,7 +11,7 @@ import pytest
 from market.delivery import ProviderDelivery, Stage, SuspendPath
 from market.delivery.shared import Delivery
 from market.errors import Reason
-from market.machine import Received
+from market.machine import Append, Received
 from market.terms import Receipt
 from tests.simulation.disk import Disk, Synchronous
 from tests.simulation.plan import troubled
@@ -96,18 +96,18 @@ def test_a_stop_that_is_not_latched_lets_power_flow_again(monkeypatch: pytest.Mo
     assert not play(seed, worlds("stop")).broken
 
 
-def test_a_receipt_that_is_not_held_against_the_open_interval_is_disputed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that comes twice is taken for an answer to the next Interval."""
+def test_a_receipt_that_nothing_is_linked_to_breaks_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider's next entry answers what it answered before, and the Receipt stands alone."""
     honest = ProviderDelivery._receipt
 
-    def trusting(machine: ProviderDelivery, event: Received[Receipt]) -> Sequence[Any]:
-        if machine._account.open is None:
-            return ()
-        said = replace(event.message, number=machine._account.receipts)
-        return honest(machine, Received(said, event.digest, machine._account.open_digest))
+    def unlinked(machine: ProviderDelivery, event: Received[Receipt]) -> Sequence[Any]:
+        before = machine._peer_digest
+        effects = honest(machine, event)
+        machine._peer_digest = before
+        return [replace(each, answers=before) if isinstance(each, Append) else each for each in effects]
 
     with monkeypatch.context() as planted:
-        steps = {key: trusting if step is honest else step for key, step in ProviderDelivery.STEPS.items()}
+        steps = {key: unlinked if step is honest else step for key, step in ProviderDelivery.STEPS.items()}
         planted.setattr(ProviderDelivery, "STEPS", steps)
-        seed = find("disputed", worlds("bad_air"))
+        seed = find("invariant", worlds("bad_air"))
     assert not play(seed, worlds("bad_air")).broken
