@@ -27,6 +27,12 @@ DELIVERY_FAULTS = (NodeError, MarketError, DeviceError, InterlockError)
 """What may end one delivery and must not end the node."""
 
 
+def _holds_connector(delivering: Delivering) -> bool:
+    """One for later gets it then."""
+    begins_now = delivering.offer.start_at_ms == 0
+    return delivering.role is Role.PROVIDER and (begins_now or delivering.walk.has_begun)
+
+
 @dataclass(slots=True)
 class Deliveries:
     """All deliveries of a node. `open` before anything else."""
@@ -50,6 +56,10 @@ class Deliveries:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def in_use(self) -> frozenset[bytes]:
+        """Sales that have begun, or may at any moment. The ledger's thread asks too."""
+        return frozenset(key for key, each in list(self.running.items()) if _holds_connector(each))
 
     @property
     def tasks(self) -> set["asyncio.Task[Any]"]:

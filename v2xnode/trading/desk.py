@@ -59,6 +59,7 @@ class Desk:
         who, clock, events, books = self.identity, self.clock, self.events, self.books
         self.owner = Owner(self.config, clock, events, books, self.connectors, self._acquaintances)
         self.deliveries = Deliveries(clock, events, books, self.owner)
+        self.owner.in_use = self.deliveries.in_use
         record, met = self.config.electrical.record(), self._acquaintances.met
         workshop = Workshop(who, record, self.connectors, books, clock, events, met)
         self.shop = Shop(who, clock, events, books, self.owner, workshop, self.deliveries)

@@ -4,7 +4,7 @@ The policy itself is `market.policy`. A decision about an Accept runs inside the
 holds at that moment, so that the same Wh are never confirmed twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +48,8 @@ AHEAD_MS = 2_500
 """World time in which power still flows after a limit is reached: one look of the watch, and the orderly way off."""
 MAX_UNSEEN = 5
 """Looks in a row without an answer of the battery's manager, after which the reserve can't be said to be kept."""
+ENDING_MS = 30_000
+"""What a session that is late to end may still need of its connector."""
 MAX_SALES = 10_000
 """Sales remembered for the daily cap: far more than a connector can deliver in a day."""
 
@@ -78,6 +80,8 @@ class Owner:
     books: Books
     connectors: Connectors
     acquaintances: Acquaintances
+    in_use: Callable[[], frozenset[bytes]] = frozenset
+    """Request ids of the sessions that have begun, and hold their connector until they are over."""
     policy: OwnerPolicy = field(init=False)
     _welcome: Welcome = field(init=False)
     _electrical: Electrical = field(init=False)
@@ -186,11 +190,16 @@ class Owner:
         for lock in locks:
             if lock.resource in debts:
                 debts[lock.resource] += lock.quantity
+        in_use = self.in_use()
         known = {debt_lock(each) for each in (*self.policy.allow, *self.acquaintances.keys)}
         return Commitments(
             locked_wh=_held(locks, BATTERY),
             promised_wh=_held(locks, DELIVERED),
-            windows=tuple(Window(lock.from_ms, lock.until_ms) for lock in locks if lock.resource.startswith(CONNECTOR)),
+            windows=tuple(
+                _window(lock, now_ms if lock.request_id in in_use else None)
+                for lock in locks
+                if lock.resource.startswith(CONNECTOR)
+            ),
             delivered_today_wh=self._sold_today_wh(now_ms),
             peer_debt_micro=owed.get(peer, 0) + debts.get(debt_lock(peer), 0),
             strangers_debt_micro=sum(micro for each, micro in owed.items() if not self._is_known(each))
@@ -285,6 +294,14 @@ class Owner:
             ahead_wh=energy_at_power_wh(delivering.walk.power_w, AHEAD_MS),
         )
         return recheck_running(running, self.policy, self._battery, commitments, now_ms, trusted(now_ms))
+
+
+def _window(lock: Lock, now_ms: int | None) -> Window:
+    """When a connector is taken. now_ms: it is in use, whatever the clock says: that may have been set meanwhile, and a
+    session may be late to end."""
+    if now_ms is None:
+        return Window(lock.from_ms, lock.until_ms)
+    return Window(max(0, min(lock.from_ms, now_ms)), max(lock.until_ms, now_ms + ENDING_MS))
 
 
 def _held(locks: Sequence[Lock], resource: str) -> int:

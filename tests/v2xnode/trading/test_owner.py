@@ -116,6 +116,20 @@ async def test_a_connector_that_is_promised_is_busy_until_then() -> None:
         assert answer.would_pass.value == EVENING_MS + HOUR_MS
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+async def test_a_connector_in_use_is_busy_whatever_the_clock_says(days: int) -> None:
+    async with shop() as side:
+        begun, later = bytes([7]) * 16, bytes([8]) * 16
+        await hold(side, (CONNECTOR + "dc_converter", 1), request_id=begun)
+        side.watch.skip_ms(days * 24 * HOUR_MS)
+        side.owner.in_use = lambda: frozenset({later})
+        assert isinstance(await ask(side), Offer), "one for another day is not in the way"
+        side.owner.in_use = lambda: frozenset({begun})
+        answer = await ask(side)
+        assert isinstance(answer, Decline)
+        assert answer.reason is Reason.BUSY
+
+
 async def test_the_same_energy_is_confirmed_once() -> None:
     async with shop(owner={"reserve_permille": RESERVE_PERMILLE}) as side:
         first, second = (request(request_id=name * 16, energy_wh=3_000, energy_min_wh=3_000) for name in (b"1", b"2"))
