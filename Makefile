@@ -36,6 +36,7 @@ simulate: $(VENV)/.dev
 # The long suites: some twenty minutes of simulated worlds, then a hundred kill -9 of real processes.
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation.run 1 6000 $(JOBS)
+	V2XNODE_EVERY_COMMIT=1 $(BIN)/python -m pytest tests/simulation/test_every_commit.py --timeout=900
 	V2XNODE_KILLS=100 $(BIN)/python -m pytest tests/journeys/test_kills.py tests/journeys/test_resume.py
 
 # Figures beside others': all but the long ones, or make bench ONLY=times. Results as JSON in build/bench.

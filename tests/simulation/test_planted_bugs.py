@@ -17,7 +17,8 @@ from tests.simulation.disk import Disk, Synchronous
 from tests.simulation.plan import troubled
 from tests.simulation.run import Make, play
 from tests.simulation.world import World
-from v2xnode.trading.books import Verdict
+from v2xnode.envelope import Letter, Link
+from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.owner import Owner
 from v2xnode.trading.walk import Walk
 
@@ -96,9 +97,11 @@ def test_a_stop_that_is_not_latched_lets_power_flow_again(monkeypatch: pytest.Mo
     assert not play(seed, worlds("stop")).broken
 
 
-def test_a_receipt_that_nothing_is_linked_to_breaks_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider's next entry answers what it answered before, and the Receipt stands alone."""
-    honest = ProviderDelivery._receipt
+def test_a_receipt_that_is_not_linked_into_the_ledger_is_missed_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The provider counts it, keeps no entry of it, and answers what it answered before."""
+    honest, receive = ProviderDelivery._receipt, Books.receive
 
     def unlinked(machine: ProviderDelivery, event: Received[Receipt]) -> Sequence[Any]:
         before = machine._peer_digest
@@ -106,8 +109,12 @@ def test_a_receipt_that_nothing_is_linked_to_breaks_the_account(monkeypatch: pyt
         machine._peer_digest = before
         return [replace(each, answers=before) if isinstance(each, Append) else each for each in effects]
 
+    async def forgetful(books: Books, item: Link, letters: Sequence[Letter] = ()) -> bool:
+        return isinstance(item.message, Receipt) or await receive(books, item, letters)
+
     with monkeypatch.context() as planted:
         steps = {key: unlinked if step is honest else step for key, step in ProviderDelivery.STEPS.items()}
         planted.setattr(ProviderDelivery, "STEPS", steps)
-        seed = find("invariant", worlds("bad_air"))
-    assert not play(seed, worlds("bad_air")).broken
+        planted.setattr(Books, "receive", forgetful)
+        seed = find("invariant", worlds("kill"))
+    assert not play(seed, worlds("kill")).broken
