@@ -190,6 +190,16 @@ def make_bench(profile: Profile, pairs: int = 1, world: WorldSpec | None = None,
     return Bench(plant, seats)
 
 
+def powers(bench: Bench) -> list[int]:
+    """Power at each seat, out of it positive."""
+    return [bench.plant.sense(seat.terminal).power_w for seat in bench.seats]
+
+
+def closings(bench: Bench) -> list[str]:
+    """Terminals whose contactor closed, in order."""
+    return [entry["terminal"] for entry in bench.plant.log.of("contactor") if entry["closed"]]
+
+
 def pattern_for(pair: int, round_number: int = 1) -> int:
     """A pattern of this pair that no other pair and round of a test has."""
     return (pair * 4_099 + round_number * 257) & 0xFFFF
