@@ -86,6 +86,8 @@ class ClientDelivery(Delivery):
         self._status_number = 0
         self._silences = 0
         self._receipted_digest = b""
+        self._if_unwritten: tuple[Account, bytes] | None = None
+        """What account and newest receipted Interval are again where our newest entry could not be written."""
         self._their_close: Received[Close] | None = None
         self._closed_digest = b""
 
@@ -196,11 +198,13 @@ class ClientDelivery(Delivery):
         after = accounts.receipted(account, receipt)
         if isinstance(after, Disputed):
             return self._dispute(after)
+        self._if_unwritten = self._account, self._receipted_digest
         self._account, self._receipted_digest = after, account.open_digest
         return (Append(receipt, account.open_digest),)
 
     def _receipt_recorded(self, event: Recorded) -> Effects:
         """No power before the opening Receipt is durable."""
+        self._if_unwritten = None
         opened = self._state is Stage.OPENING and isinstance(event.message, Receipt)
         return self._deliver() if opened else ()
 
@@ -211,6 +215,7 @@ class ClientDelivery(Delivery):
     def _dispute(self, found: Disputed) -> Effects:
         dispute = accounts.dispute_for(self._account, found, self._agreement.peer)
         written = Append(dispute, self._account.open_digest)
+        self._if_unwritten = self._account, self._receipted_digest
         self._account = accounts.disputed(self._account, dispute) or self._account
         first = self._stop(Reason.METER_DISAGREEMENT, tell=True) if self._state in POWERED else ()
         return (*first, written)
@@ -228,10 +233,13 @@ class ClientDelivery(Delivery):
         return () if self._state is Stage.STOPPING else self._answer_held()
 
     def _unwritten(self, _: LedgerFailed) -> Effects:
-        """A Receipt that was not written does not count, and was sent to nobody."""
-        if self._account.before is not None and self._account.open is None:
-            self._account, self._receipted_digest = self._account.before, b""
+        """A Receipt or Dispute that was not written does not count, and was sent to nobody."""
+        if self._if_unwritten is not None:
+            (self._account, self._receipted_digest), self._if_unwritten = self._if_unwritten, None
         return self._stop(Reason.LEDGER_FAULT, tell=True) if self._state in POWERED else ()
+
+    def _unwritten_settling(self, event: LedgerFailed) -> Effects:
+        return (*self._unwritten(event), *self._unwritten_end(event))
 
     # end
 
@@ -368,7 +376,8 @@ class ClientDelivery(Delivery):
         **rows(RUNNING, {Dispute: _peer_disputes, Void: _void_late}),
         **rows(POWERED, {Close: _closes_running, LedgerFailed: _unwritten}),
         (Stage.STOPPING, Close): _closes_stopping,
-        (Stage.STOPPING, LedgerFailed): _unwritten,
+        **rows((Stage.STOPPING, Stage.UNANSWERED), {LedgerFailed: _unwritten}),
+        **rows((Stage.SETTLING, Stage.CLOSING), {LedgerFailed: _unwritten_settling}),
         **rows((Stage.SETTLING, *WRITTEN), {Close: _answer_close}),
         (Stage.FINISHED, Close): _closes_again,
         **rows((Stage.VOIDING, Stage.FINISHED), {Interval: nothing}),

@@ -44,6 +44,8 @@ class ClientStage(Enum):
     COLLECTING = auto()
     ACCEPTING = auto()
     """An Accept is appended, its answer awaited."""
+    VOIDING = auto()
+    """Its Void is being appended: nothing else is accepted, and nothing ends, before that is written."""
     AGREED = auto()
     ENDED = auto()
 
@@ -95,6 +97,7 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
         self._haggle = haggle
         self._answer_ms = answer_ms
         self._accepted = b""
+        self._withdrawn = False
         self._wake(ClientTimer.COLLECT, now_ms + collect_ms)
 
     # one session's steps: asked for in a table of their own, by (stage, kind of step)
@@ -216,23 +219,40 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
         refusals = ((key, silent if each.awaits else each.refusal) for key, each in self._sessions.items())
         return (GaveUp(tuple((key, refusal) for key, refusal in refusals if refusal is not None)),)
 
-    def _void(self, reason: Reason) -> InSession:
-        session = self._sessions[self._accepted]
+    def _void(self, reason: Reason) -> Effects:
+        request_id, session = self._accepted, self._sessions[self._accepted]
         void = Void(peer=session.provider, at_ms=0, reason=reason)
-        effect = InSession(self._accepted, Append(void, session.digest))
+        effect = InSession(request_id, Append(void, session.digest))
         session.refuse(Refusal(reason))
-        return effect
+        self._enter(ClientStage.VOIDING)
+        return (effect,)
+
+    def _voided(self, _: bytes, __: _Session, event: Recorded) -> Effects:
+        if not isinstance(event.message, Void):
+            return ()
+        return self._give_up() if self._withdrawn else self._choose()
 
     def _unanswered(self) -> Effects:
-        return (self._void(Reason.SILENCE), *self._choose())
+        return self._void(Reason.SILENCE)
 
-    def _withdraw(self, event: Withdrawal) -> Effects:
-        effects: Effects = (self._void(event.reason),) if self._state is ClientStage.ACCEPTING else ()
-        return (*effects, *self._give_up())
+    def _withdraw(self, _: Withdrawal) -> Effects:
+        return self._give_up()
+
+    def _withdraw_accepting(self, event: Withdrawal) -> Effects:
+        self._withdrawn = True
+        return self._void(event.reason)
+
+    def _withdraw_voiding(self, _: Withdrawal) -> Effects:
+        self._withdrawn = True
+        return ()
 
     def _unrecorded(self, _: LedgerFailed) -> Effects:
         """The Accept was sent to nobody, so there is nothing to void; and nothing can be accepted now."""
         self._sessions[self._accepted].refuse(Refusal(Reason.LEDGER_FAULT))
+        return self._give_up()
+
+    def _unvoided(self, _: LedgerFailed) -> Effects:
+        """Nothing else may be accepted beside an Accept that is neither answered nor void in writing."""
         return self._give_up()
 
     ALWAYS: ClassVar[Mapping[type, Step]] = {}
@@ -244,14 +264,17 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
     STEPS: ClassVar[Table] = {
         **rows(tuple(ClientStage), {InSession: _in_session}),
         (ClientStage.COLLECTING, Withdrawal): _withdraw,
-        (ClientStage.ACCEPTING, Withdrawal): _withdraw,
+        (ClientStage.ACCEPTING, Withdrawal): _withdraw_accepting,
         (ClientStage.ACCEPTING, LedgerFailed): _unrecorded,
+        (ClientStage.VOIDING, Withdrawal): _withdraw_voiding,
+        (ClientStage.VOIDING, LedgerFailed): _unvoided,
         (ClientStage.AGREED, LedgerFailed): nothing,
         (ClientStage.ENDED, LedgerFailed): nothing,
         (ClientStage.ENDED, Withdrawal): nothing,
     }
     SESSION_STEPS: ClassVar[Mapping[tuple[ClientStage, type], Any]] = {
         **{(stage, Recorded): lambda *_: () for stage in ClientStage},
+        (ClientStage.VOIDING, Recorded): _voided,
         (ClientStage.COLLECTING, Offer): _offer,
         (ClientStage.COLLECTING, Decline): _decline,
         (ClientStage.COLLECTING, LinkLost): _lost,
@@ -261,6 +284,10 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
         (ClientStage.ACCEPTING, Confirm): _confirm,
         (ClientStage.ACCEPTING, Reject): _reject,
         (ClientStage.ACCEPTING, Void): _provider_voids,
+        (ClientStage.VOIDING, Offer): _offer_late,
+        (ClientStage.VOIDING, Decline): _decline_late,
+        (ClientStage.VOIDING, LinkLost): _lost_late,
+        **{(ClientStage.VOIDING, kind): lambda *_: () for kind in (Confirm, Reject, Void)},
         **{
             (stage, kind): lambda *_: ()  # crossed or late: what it answers is decided
             for stage in (ClientStage.AGREED, ClientStage.ENDED)

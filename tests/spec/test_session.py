@@ -31,7 +31,7 @@ def states_under(title: str) -> list[str]:
     [
         # what nobody outside can tell from the state before it
         ("The provider until there is an agreement", answering.ProviderStage, {"COUNTERED", "DECIDING", "WITHDRAWING"}),
-        ("The client until there is an agreement", asking.ClientStage, {"AGREED", "ENDED"}),
+        ("The client until there is an agreement", asking.ClientStage, {"VOIDING", "AGREED", "ENDED"}),
         ("The delivery, both sides", stages.Stage, set()),
     ],
     ids=["provider", "client", "delivery"],

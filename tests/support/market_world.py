@@ -80,6 +80,8 @@ class Side:
     effects: list[object] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
     entries: list[tuple[EntryBody, bytes]] = field(default_factory=list)
+    own: set[bytes] = field(default_factory=set)
+    alive: bool = True
     fails: Callable[[EntryBody], bool] = lambda _: False
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -138,14 +140,14 @@ class World:
             step_ms = min([self.now_ms + STEP_MS, *([self._due[0][0]] if self._due else []), *self._deadlines()])
             self._flow(max(step_ms, self.now_ms))
             for side in (self.provider, self.client):
-                deadline_ms = side.machine.deadline_ms()
+                deadline_ms = side.machine.deadline_ms() if side.alive else None
                 if deadline_ms is not None and deadline_ms <= self.now_ms:
                     self.feed(side, Tick())
             while self._due and self._due[0][0] <= self.now_ms:
                 heapq.heappop(self._due)[2]()
 
     def _deadlines(self) -> list[int]:
-        deadlines = (side.machine.deadline_ms() for side in (self.provider, self.client))
+        deadlines = (side.machine.deadline_ms() for side in (self.provider, self.client) if side.alive)
         return [each for each in deadlines if each is not None]
 
     @property
@@ -178,6 +180,8 @@ class World:
     # the drivers
 
     def feed(self, side: Side, event: object) -> None:
+        if not side.alive:
+            return
         for effect in side.machine.handle(event, self.now_ms):
             side.effects.append(effect)
             if not self._do(side, effect):
@@ -230,6 +234,7 @@ class World:
         message = stamped(effect.message, WALL_MS + self.now_ms)
         digest = hashlib.sha256(repr((side.name, len(side.entries), message, effect.answers)).encode()).digest()
         side.entries.append((message, digest))
+        side.own.add(digest)
         side.stored[effect.answers] = self._send(side, message, digest, effect.answers, tries=10**6)
         self.feed(side, Recorded(effect.message, digest))
         return True
@@ -243,6 +248,8 @@ class World:
         return packet
 
     def _resend(self, side: Side) -> None:
+        if not side.alive:
+            return
         for packet in list(side.outbox.values()):
             self._transmit(side, packet)
 
@@ -263,6 +270,8 @@ class World:
         sender.outbox.pop(packet.id, None)
 
     def _arrive(self, sender: Side, other: Side, packet: Packet) -> None:
+        if not other.alive:
+            return
         self._fly(other, lambda: self._acknowledged(sender, packet))
         if packet.digest and packet.id not in other.seen:
             other.entries.append((packet.message, packet.digest))  # type: ignore[arg-type]

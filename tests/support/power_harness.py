@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from market.terms import Profile
 from market.units import Role
 from v2xnode.devices.errors import DeviceRefused
-from v2xnode.devices.interface import PathCommand
+from v2xnode.devices.interface import PathCommand, PathSense
 from v2xnode.devices.plant.battery import BatterySpec
 from v2xnode.devices.plant.cable import CableSpec
 from v2xnode.devices.plant.load import LoadSpec
@@ -29,6 +29,7 @@ from v2xnode.power.events import (
     Reached,
     Sensed,
     TellPlug,
+    Tick,
 )
 from v2xnode.power.interlock import Interlock
 from v2xnode.power.profiles import PROFILES, direction_of
@@ -103,11 +104,14 @@ class Seat:
 
 @dataclass
 class Bench:
-    """Seats around one plant. `carries` decides whether a Plug message arrives (after `latency_ms`)."""
+    """Seats around one plant. `carries` decides whether a Plug message arrives (after `latency_ms`), `looks` what a
+    machine sees of a look (None: the device does not answer), `refuses` whether the device refuses commands."""
 
     plant: Plant
     seats: list[Seat]
     carries: Callable[[Seat, PlugReport], bool] = lambda _, __: True
+    looks: Callable[[Seat, PathSense], PathSense | None] = lambda _, look: look
+    refuses: Callable[[Seat, list[PathCommand]], bool] = lambda _, __: False
     latency_ms: int = 0
     mail: list[tuple[int, Seat, PlugReport]] = field(default_factory=list)
 
@@ -134,7 +138,8 @@ class Bench:
                 self.feed(seat, PeerPlug(report))
         for seat in self.seats:
             if seat.alive:
-                self.feed(seat, Sensed(self.plant.sense(seat.terminal)))
+                look = self.looks(seat, self.plant.sense(seat.terminal))
+                self.feed(seat, Tick() if look is None else Sensed(look))
 
     def run(self, duration_ms: int) -> None:
         for _ in range(duration_ms // TICK_MS):
@@ -172,6 +177,9 @@ class Bench:
                 self.feed(seat, event)
 
     def _command(self, seat: Seat, commands: list[PathCommand]) -> None:
+        if self.refuses(seat, commands):
+            self.feed(seat, CommandRefused("test"))
+            return
         try:
             self.plant.command(seat.terminal, commands)
         except DeviceRefused as refusal:
@@ -188,6 +196,16 @@ def make_bench(profile: Profile, pairs: int = 1, world: WorldSpec | None = None,
         provider.peer, client.peer = client, provider
         seats += [provider, client]
     return Bench(plant, seats)
+
+
+def powers(bench: Bench) -> list[int]:
+    """Power at each seat, out of it positive."""
+    return [bench.plant.sense(seat.terminal).power_w for seat in bench.seats]
+
+
+def closings(bench: Bench) -> list[str]:
+    """Terminals whose contactor closed, in order."""
+    return [entry["terminal"] for entry in bench.plant.log.of("contactor") if entry["closed"]]
 
 
 def pattern_for(pair: int, round_number: int = 1) -> int:

@@ -57,7 +57,8 @@ class Port(StrEnum):
 class PathSense:
     """One look at our side of the power path, all values of the same moment.
 
-    at_ms: device's clock. plugged: proximity closed. pilot: as seen here. earth_ok: protective earth continuous.
+    at_ms: device's clock; a look at the same moment as the one before is no fresh one. plugged: proximity closed.
+    pilot: as seen here. earth_ok: protective earth continuous.
     ready: the master's status Ready (t4) until it reports Not Ready (t13), as seen on either end. monitor_on: *our*
     insulation monitor acts on the cable. insulation, insulation_ohm: the master's, as seen on either end.
     output_voltage_mv: on the cable at our connector, negative when the polarity is reversed; RMS where AC.

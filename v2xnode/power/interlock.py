@@ -42,7 +42,7 @@ from v2xnode.power.events import (
 )
 from v2xnode.power.faults import SENTENCES
 from v2xnode.power.guards import first_broken
-from v2xnode.power.picture import Picture
+from v2xnode.power.picture import Picture, tighter
 from v2xnode.power.profiles import direction_of
 from v2xnode.power.steps import FALLING, OFF, PATTERN_IN, RAMP, RISING, WELD_CHECK, Row, Step
 from v2xnode.power.telling import Telling
@@ -64,7 +64,6 @@ class Interlock:
         self._index = 0
         self._since_ms = 0
         self._looked = False
-        self._looked_at_ms = 0
         self._latched = False
         self._permit_at_ms: int | None = None
         self._telling = Telling()
@@ -106,8 +105,9 @@ class Interlock:
         if self._index < len(self._rows):
             due.append(self._since_ms + self._rows[self._index].limit_ms)
         if self._permit_at_ms is not None:
-            due.append(self._permit_at_ms + self._third_ms)
-            due.append(self._looked_at_ms + self._see.setting.permit_ms + 1)
+            due.append(self._permit_at_ms + self._see.third_ms)
+        if self._needs_looks:
+            due.append(self._see.looked_at_ms + self._see.setting.permit_ms + 1)
         if self._retelling and self._telling.due_ms is not None:
             due.append(self._telling.due_ms)
         return min(due, default=None)
@@ -134,9 +134,7 @@ class Interlock:
         self._enter(rows, next(i for i, row in enumerate(rows) if row.step is Step.LOCK))
 
     def _sensed(self, event: Sensed, _: int) -> None:
-        self._see.look = event.sense
-        self._looked = True
-        self._looked_at_ms = self._see.now_ms
+        self._looked = self._see.take_look(event.sense) or self._looked
 
     def _peer_plug(self, event: PeerPlug, _: int) -> None:
         """Only ever forward: an older round or an earlier step is a late message."""
@@ -147,16 +145,14 @@ class Interlock:
     def _power_allowed(self, event: PowerAllowed, _: int) -> None:
         if event.direction is not direction_of(self._see.setting.role):
             raise WrongDirection(f"this side is the {self._see.setting.role.name.lower()}")
-        known = self._see.allowed_w
-        self._see.allowed_w = event.max_power_w if known is None else min(known, event.max_power_w)
+        self._see.allowed_w = tighter(self._see.allowed_w, event.max_power_w)
         self._renew_if_held()
 
     def _set_power(self, event: SetPower, _: int) -> None:
         self._see.wanted_w = event.power_w
 
     def _limit(self, event: Limit, _: int) -> None:
-        known = self._see.limit_w
-        self._see.limit_w = event.max_power_w if known is None else min(known, event.max_power_w)
+        self._see.limit_w = tighter(self._see.limit_w, event.max_power_w)
         self._renew_if_held()
 
     def _renew_if_held(self) -> None:
@@ -181,7 +177,9 @@ class Interlock:
         self._fall(FALLING.index(WELD_CHECK))
 
     def _refused(self, _: CommandRefused, __: int) -> None:
-        self._fault("device_refused")
+        """A path that can't go up or down in order is opened; one that does not open is found out by its row."""
+        if self._phase is not Phase.FALLING or self.step is Step.RAMP:
+            self._fault("device_refused")
 
     def _ignore(self, _: Event, __: int) -> None:
         """Too late to matter, and no error: the other side could not know."""
@@ -205,7 +203,7 @@ class Interlock:
         """Whether a guard broke and the machine is now on its way down."""
         if self._phase not in LIVE or (self._phase is Phase.FALLING and self.step is not Step.RAMP):
             return False
-        if self._permit_at_ms is not None and self._age_ms > self._see.setting.permit_ms:
+        if self._needs_looks and self._see.age_ms > self._see.setting.permit_ms:
             self._fault("sense_stale")
             return True
         guard = first_broken(self._see, self.step, looked=self._looked)
@@ -326,8 +324,7 @@ class Interlock:
         """Renewed at a third of its life, and only on a look that is no older than that."""
         if self._permit_at_ms is None:
             return
-        due = self._see.now_ms >= self._permit_at_ms + self._third_ms
-        if due and self._age_ms <= self._third_ms:
+        if self._see.now_ms >= self._permit_at_ms + self._see.third_ms and self._see.age_ms <= self._see.third_ms:
             self._renew()
 
     def _renew(self) -> None:
@@ -335,12 +332,9 @@ class Interlock:
         self._out.append(Command(self._see.permit()))
 
     @property
-    def _third_ms(self) -> int:
-        return self._see.setting.permit_ms // 3
-
-    @property
-    def _age_ms(self) -> int:
-        return self._see.now_ms - self._looked_at_ms
+    def _needs_looks(self) -> bool:
+        """Where power may flow, also on a side whose device needs no permit: what is not seen is not watched."""
+        return self._permit_at_ms is not None or self._phase is Phase.DELIVERING
 
     def _tell(self, step: PlugStep) -> None:
         see = self._see
@@ -375,22 +369,26 @@ _ON_THE_WAY: dict[type, Callable[[Interlock, Any, int], None]] = {
 _LATE: dict[type, Callable[[Interlock, Any, int], None]] = dict.fromkeys(
     (Sensed, PeerPlug, PowerAllowed, SetPower, Limit, Pause, Stop, CommandRefused, Tick), Interlock._ignore
 )
+_FALLING: dict[type, Callable[[Interlock, Any, int], None]] = {
+    Sensed: Interlock._sensed,
+    Limit: Interlock._limit,
+    Stop: Interlock._stop_falling,
+    CommandRefused: Interlock._refused,
+}
 _TABLE: dict[Phase, dict[type, Callable[[Interlock, Any, int], None]]] = {
     Phase.IDLE: {Begin: Interlock._begin, Recover: Interlock._recover, Tick: Interlock._ignore},
     Phase.RISING: _ON_THE_WAY | {PowerAllowed: Interlock._power_allowed},
     Phase.DELIVERING: _ON_THE_WAY,
-    Phase.FALLING: _LATE | {Sensed: Interlock._sensed, Limit: Interlock._limit, Stop: Interlock._stop_falling},
-    Phase.PAUSED: {
+    Phase.FALLING: _LATE | _FALLING,
+    Phase.PAUSED: _LATE
+    | {
         Sensed: Interlock._sensed,
         PeerPlug: Interlock._peer_plug,
         PowerAllowed: Interlock._power_allowed,
         SetPower: Interlock._set_power,
         Limit: Interlock._limit,
-        Pause: Interlock._ignore,
         Resume: Interlock._resume,
         Stop: Interlock._stop_paused,
-        CommandRefused: Interlock._ignore,
-        Tick: Interlock._ignore,
     },
     Phase.ENDED: _LATE,
     Phase.HELD: _LATE,

@@ -26,6 +26,7 @@ class Picture:
     pattern: int | None = None
     now_ms: int = 0
     look: PathSense | None = None
+    looked_at_ms: int = 0
     peer: PlugReport | None = None
     allowed_w: int | None = None
     limit_w: int | None = None
@@ -82,6 +83,25 @@ class Picture:
     def peer_pattern(self) -> int | None:
         return self.peer.pattern if self.peer is not None and self.peer.round == self.round else None
 
+    @property
+    def age_ms(self) -> int:
+        """How long ago the device told something new."""
+        return self.now_ms - self.looked_at_ms
+
+    @property
+    def third_ms(self) -> int:
+        """The permit is renewed after a third of its life."""
+        return self.setting.permit_ms // 3
+
+    def take_look(self, sense: PathSense) -> bool:
+        """Whether it is a fresh one: a device that tells its last look again and again is as silent as one that tells
+        nothing."""
+        last, self.look = self.look, sense
+        if last is not None and sense.at_ms == last.at_ms:
+            return False
+        self.looked_at_ms = self.now_ms
+        return True
+
     def take_pattern(self, pattern: int | None) -> None:
         """The pattern of a new round. Raises PatternMissing when it is not with the master, or with the follower."""
         if self.is_master is (pattern is None):
@@ -97,3 +117,8 @@ class Picture:
     def permit(self) -> Permit:
         """A permit of full life for the present ceiling."""
         return Permit(self.ceiling_w, direction_of(self.setting.role), self.setting.permit_ms)
+
+
+def tighter(known_w: int | None, limit_w: int) -> int:
+    """The lower of two limits, where there was one."""
+    return limit_w if known_w is None else min(known_w, limit_w)

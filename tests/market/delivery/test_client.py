@@ -298,6 +298,19 @@ def test_a_receipt_that_could_not_be_written_does_not_count() -> None:
     assert said(list(again), Receipt)[0].number == 1
 
 
+@pytest.mark.parametrize("stage", [Stage.DELIVERING, Stage.SETTLING])
+def test_a_dispute_that_could_not_be_written_takes_no_receipt_back(stage: Stage) -> None:
+    """Or the same number would be receipted twice, in two ways."""
+    played = client_at(stage)
+    played.read(60, 70_100)
+    machine = played.machine
+    disputing = machine.handle(Received(interval(1, 60, 5_200), digest("i1")), 60_000)
+    assert said(list(disputing), Dispute)
+    machine.handle(LedgerFailed(), 60_001)
+    assert (machine.account.receipts, machine.account.disputed) == (1, False)
+    assert machine.account.open == interval(1, 60, 5_200)
+
+
 def test_a_restart_stops_and_receipts_what_is_left() -> None:
     entries: list[tuple[EntryBody, bytes]] = [
         (interval(0, 0, 5_000), digest("i0")),

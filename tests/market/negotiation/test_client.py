@@ -55,6 +55,12 @@ def void_of(request_id: bytes, price: int, reason: Reason) -> InSession:
     return InSession(request_id, Append(Void(key_of(request_id), 0, reason), digest(f"offer{price}")))
 
 
+def voided(buying: Buying, void: InSession) -> list[Any]:
+    """Its Void is durable."""
+    assert isinstance(void.step, Append)
+    return buying.give(InSession(void.request_id, Recorded(void.step.message, digest("void"))))
+
+
 def reject(reason: Reason = Reason.BUSY) -> Reject:
     return Reject(PROVIDER, 0, reason)
 
@@ -106,8 +112,10 @@ def test_an_unanswered_accept_is_voided_before_the_next_is_accepted() -> None:
     buying = accepting()
     buying.give(InSession(B, LinkLost()))
     assert buying.give(Tick(), wait_ms=29_999) == []
-    assert buying.give(Tick(), wait_ms=1) == [void_of(B, 200, Reason.SILENCE), accept_of(A, 300)]
+    void = void_of(B, 200, Reason.SILENCE)
+    assert buying.give(Tick(), wait_ms=1) == [void]
     assert buying.hear(B, CONFIRM, "late") == []  # it is voided already
+    assert voided(buying, void) == [accept_of(A, 300)]
     assert buying.machine.state is ClientStage.ACCEPTING
     assert buying.hear(B, reject(), "late") == []
 
@@ -116,10 +124,9 @@ def test_an_offer_that_expired_meanwhile_is_not_accepted() -> None:
     buying = Buying(ids=[A, B], answer_ms=30_000)
     buying.offered(A, 300, ttl_ms=30_000)
     buying.offered(B, 200)
-    assert buying.give(Tick(), wait_ms=30_000) == [
-        void_of(B, 200, Reason.SILENCE),
-        GaveUp(((A, Refusal(Reason.OFFER_EXPIRED)), (B, Refusal(Reason.SILENCE)))),
-    ]
+    void = void_of(B, 200, Reason.SILENCE)
+    assert buying.give(Tick(), wait_ms=30_000) == [void]
+    assert voided(buying, void) == [GaveUp(((A, Refusal(Reason.OFFER_EXPIRED)), (B, Refusal(Reason.SILENCE))))]
 
 
 def test_a_lost_link_takes_a_provider_out_unless_it_may_have_confirmed() -> None:
@@ -134,10 +141,27 @@ def test_the_owner_withdraws_at_any_time() -> None:
     collecting = Buying(ids=[A])
     assert collecting.give(Withdrawal()) == [GaveUp(((A, Refusal(Reason.SILENCE)),))]
     buying = accepting()
-    effects = buying.give(Withdrawal(Reason.WITHDRAWN))
-    assert effects[0] == void_of(B, 200, Reason.WITHDRAWN)
-    assert isinstance(effects[1], GaveUp)
+    void = void_of(B, 200, Reason.WITHDRAWN)
+    assert buying.give(Withdrawal(Reason.WITHDRAWN)) == [void]
+    assert [type(each) for each in voided(buying, void)] == [GaveUp]
     assert buying.hear(B, CONFIRM, "late") == []
+
+
+def test_a_withdrawal_while_a_void_is_written_ends_the_need_with_it() -> None:
+    buying = accepting()
+    [void] = buying.give(Tick(), wait_ms=30_000)
+    assert buying.give(Withdrawal()) == []
+    assert [type(each) for each in voided(buying, void)] == [GaveUp]
+
+
+def test_where_a_void_can_not_be_written_nothing_else_is_accepted() -> None:
+    """The Accept may be confirmed, and nothing in writing says that it is void: another would make two agreements."""
+    buying = accepting()
+    buying.give(Tick(), wait_ms=30_000)
+    effects = buying.give(LedgerFailed())
+    assert [type(each) for each in effects] == [GaveUp]
+    assert (B, Refusal(Reason.SILENCE)) in effects[0].refusals
+    assert buying.machine.state is ClientStage.ENDED
 
 
 def test_a_void_that_overtook_its_confirm_is_a_no() -> None:
@@ -251,6 +275,7 @@ def test_there_is_never_a_second_agreement_open(story: list[tuple[bytes, str]]) 
         for effect in effects:
             agreed += isinstance(effect, Agreed)
             if isinstance(effect, InSession) and isinstance(effect.step, Append):
+                effects += buying.give(InSession(effect.request_id, Recorded(effect.step.message, digest("own"))))
                 accepted = isinstance(effect.step.message, Accept)
                 (open_accepts.add if accepted else open_accepts.discard)(effect.request_id)
             assert len(open_accepts) <= 1

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
 from market.terms import PlugStep, Profile
 from market.units import Role
+from tests.support.power_harness import make_bench
 from v2xnode.devices.interface import Direction
 from v2xnode.power.errors import PatternMissing
 from v2xnode.power.events import Begin, PathLimits, PlugReport
-from v2xnode.power.picture import FOLLOW_MS, Picture
+from v2xnode.power.picture import FOLLOW_MS, Picture, tighter
 
 
 def picture(role: Role = Role.PROVIDER) -> Picture:
@@ -48,3 +51,21 @@ def test_what_the_peer_said_in_another_round_does_not_count() -> None:
 def test_only_the_master_brings_a_pattern(role: Role, pattern: int | None) -> None:
     with pytest.raises(PatternMissing):
         picture(role).take_pattern(pattern)
+
+
+def test_a_look_of_the_same_moment_is_taken_and_is_no_fresh_one() -> None:
+    see = picture()
+    first = make_bench(Profile.DC_CONVERTER).plant.sense("p1")
+    see.now_ms = 1_000
+    assert see.take_look(first)
+    see.now_ms = 1_700
+    hot = replace(first, connector_millicelsius=99_000)
+    assert not see.take_look(hot)
+    assert (see.sense, see.age_ms) == (hot, 700)
+    assert see.take_look(replace(first, at_ms=first.at_ms + 1))
+    assert see.age_ms == 0
+
+
+@pytest.mark.parametrize(("known", "limit", "held"), [(None, 5, 5), (4, 5, 4), (6, 5, 5)])
+def test_limits_only_tighten(known: int | None, limit: int, held: int) -> None:
+    assert tighter(known, limit) == held
