@@ -46,7 +46,8 @@ ENTRIES = 3_000
 ENTRY_BYTES = 185
 """What is signed of an Interval or a Receipt."""
 VERIFY_ROUNDS = 3
-AT_MS = 1_768_415_520_000
+AT_S = 1_768_415_520
+AT_MS = AT_S * 1_000
 PAIR_GOAL, VERIFY_GOAL = 0.4, 0.9
 
 
@@ -143,8 +144,8 @@ class Play:
             side.keep(asked, self.request_id)
             side.keep(offered, self.request_id)
         self.last = offered.digest
-        self._by(self.client, Accept(self.provider.key, AT_MS, "EUR"))
-        self._by(self.provider, Confirm(self.client.key, AT_MS))
+        self._by(self.client, Accept(self.provider.key, AT_S, "EUR"))
+        self._by(self.provider, Confirm(self.client.key, AT_S))
 
     def pair(self, number: int) -> None:
         """An Interval and its Receipt."""
@@ -156,8 +157,8 @@ class Play:
     def close(self, pairs: int) -> None:
         """The settlement."""
         energy_wh, amounts = 180 * (pairs - 1), (54_000 * (pairs - 1),)
-        self._by(self.provider, Close(self.client.key, AT_MS, Reason.ENERGY_REACHED, pairs, energy_wh, amounts))
-        self._by(self.client, Closed(self.provider.key, AT_MS, pairs, energy_wh, amounts))
+        self._by(self.provider, Close(self.client.key, AT_S, Reason.ENERGY_REACHED, pairs, energy_wh, amounts))
+        self._by(self.client, Closed(self.provider.key, AT_S, pairs, energy_wh, amounts))
 
     def _by(self, who: Side, message: EntryBody) -> None:
         entry = who.append(message, self.last, self.request_id)

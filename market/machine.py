@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from market.errors import Reason, StepRefused
 from market.terms import Control, Counter, Decline, EntryBody, Message, Offer
+from market.units import MS_PER_SECOND
 
 M = TypeVar("M", bound=Message, covariant=True)
 S = TypeVar("S", bound=Enum)
@@ -104,8 +105,8 @@ Common = Append | Sign | Tell | Repeat | Refused
 
 def stamped(message: EntryBody, at_ms: int) -> EntryBody:
     """An entry's message with the wall clock of its commit; the same where the message has no such field."""
-    if any(each.name == "at_ms" for each in fields(message)):
-        return cast(EntryBody, replace(cast(Any, message), at_ms=at_ms))
+    if any(each.name == "at_s" for each in fields(message)):
+        return cast(EntryBody, replace(cast(Any, message), at_s=at_ms // MS_PER_SECOND))
     return message
 
 

@@ -7,6 +7,7 @@ Wh and W are at the delivery point unless a name says otherwise; `micro` is a mi
 from enum import IntEnum, IntFlag
 
 MICRO = 1_000_000
+MS_PER_SECOND = 1_000
 MS_PER_MINUTE = 60_000
 MS_PER_HOUR = 3_600_000
 MS_PER_DAY = 86_400_000

@@ -30,7 +30,7 @@ from market.terms import (
     Void,
     from_map,
 )
-from market.units import Role
+from market.units import MS_PER_SECOND, Role
 from v2xnode.envelope import message_of
 from v2xnode.identity import short
 
@@ -181,7 +181,7 @@ class Trade:
     @property
     def settled_at_ms(self) -> int:
         """When it was settled, by the writer's clock; 0 where it was not."""
-        return self.settlement.at_ms if self.settlement else 0
+        return self.settlement.at_s * MS_PER_SECOND if self.settlement else 0
 
     @property
     def last_receipt(self) -> Receipt | None:

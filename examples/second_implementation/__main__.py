@@ -20,7 +20,7 @@ from examples.second_implementation.purchase import (
     Purchase,
     check_offer,
     electrical,
-    now_ms,
+    now_s,
     request,
 )
 from examples.second_implementation.verify import verified
@@ -68,7 +68,7 @@ async def withdraw(channel: Channel, trade: Purchase) -> None:
     """Without a cable nothing can flow: end the agreement before it begins."""
     need(trade.confirm is not None, "There is nothing to withdraw from.")
     answers = trade.held[-1].hash
-    void = trade.write(m.VOID, answers, {"at_ms": now_ms(), "reason": WITHDRAWN})
+    void = trade.write(m.VOID, answers, {"at_s": now_s(), "reason": WITHDRAWN})
     await channel.ask(void)
     tell("No cable was named (--plant, --plug): the agreement is void, 0 Wh.")
 

@@ -66,7 +66,7 @@ def left_out(name: str, size: int) -> Field:
 
 
 ID, PEER = left_out("request_id", 16), left_out("peer", 32)
-AT_MS = Field("at_ms", num(0, AT))
+AT_S = Field("at_s", num(0, AT // 1_000))
 REASON = Field("reason", reason)
 LIMITS = Field("acceptable", array(record(num(1, 6), num(0, 2**62)), 0, 1), [])
 AMOUNTS = array(num(0, 2**62), 0, 32)
@@ -151,10 +151,10 @@ FIELDS: Mapping[int, tuple[Field, ...]] = {
         Field("price_max_micro_per_kwh", num(0, PRICE)),
         Field("energy_wh", num(1, ENERGY)),
     ),
-    ACCEPT: (PEER, AT_MS, Field("currency", currency, "EUR")),
-    CONFIRM: (PEER, AT_MS),
-    REJECT: (PEER, AT_MS, REASON, LIMITS),
-    VOID: (PEER, AT_MS, REASON),
+    ACCEPT: (PEER, AT_S, Field("currency", currency, "EUR")),
+    CONFIRM: (PEER, AT_S),
+    REJECT: (PEER, AT_S, REASON, LIMITS),
+    VOID: (PEER, AT_S, REASON),
     INTERVAL: (
         PEER,
         Field("number", num(0, U32)),
@@ -170,22 +170,22 @@ FIELDS: Mapping[int, tuple[Field, ...]] = {
     ),
     DISPUTE: (
         PEER,
-        AT_MS,
+        AT_S,
         Field("number", num(0, U32)),
         Field("provider_wh", SUM),
         Field("client_wh", SUM),
         Field("undisputed_wh", SUM),
     ),
-    RESOLVE: (PEER, AT_MS, Field("agreed_wh", SUM), Field("amounts_micro", AMOUNTS)),
+    RESOLVE: (PEER, AT_S, Field("agreed_wh", SUM), Field("amounts_micro", AMOUNTS)),
     CLOSE: (
         PEER,
-        AT_MS,
+        AT_S,
         REASON,
         Field("receipts", num(0, U32)),
         Field("agreed_wh", SUM),
         Field("amounts_micro", AMOUNTS),
     ),
-    CLOSED: (PEER, AT_MS, Field("receipts", num(0, U32)), Field("agreed_wh", SUM), Field("amounts_micro", AMOUNTS)),
+    CLOSED: (PEER, AT_S, Field("receipts", num(0, U32)), Field("agreed_wh", SUM), Field("amounts_micro", AMOUNTS)),
     READY: (SEQ, Field("nonce", raw(8))),
     PLUG: (
         SEQ,

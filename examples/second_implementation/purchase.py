@@ -78,7 +78,7 @@ class Purchase:
     _seq: int = 0
 
     def __post_init__(self) -> None:
-        words = {"peer": self.provider, "at_ms": now_ms(), "currency": self.offer.values["currency"]}
+        words = {"peer": self.provider, "at_s": now_s(), "currency": self.offer.values["currency"]}
         self.accept = self.write(m.ACCEPT, self.offer.hash, words)
 
     @property
@@ -201,8 +201,8 @@ class Purchase:
         amounts = last["amounts_micro"] or [0] * len(said["amounts_micro"])
         totals = {"receipts": len(self.receipts), "agreed_wh": last["agreed_wh"], "amounts_micro": amounts}
         need(totals == {name: said[name] for name in totals}, "The provider closes with other totals.")
-        self.closed = self.write(m.CLOSED, self.close.hash, {"at_ms": now_ms(), **totals})
+        self.closed = self.write(m.CLOSED, self.close.hash, {"at_s": now_s(), **totals})
 
 
-def now_ms() -> int:
-    return int(time.time() * 1_000)
+def now_s() -> int:
+    return int(time.time())

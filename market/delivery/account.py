@@ -156,7 +156,7 @@ def dispute_for(account: Account, found: Disputed, peer: bytes) -> Dispute:
     """The Dispute about the open Interval."""
     return Dispute(
         peer=peer,
-        at_ms=0,
+        at_s=0,
         number=account.receipts,
         provider_wh=found.provider_wh,
         client_wh=found.client_wh,

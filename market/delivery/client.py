@@ -11,6 +11,7 @@ from market.delivery import account as accounts
 from market.delivery.account import Account, Disputed, Reckoned
 from market.delivery.agreement import Agreement
 from market.delivery.control import Effects
+from market.delivery.intervals import most
 from market.delivery.shared import Delivery
 from market.delivery.stages import (
     CLOSE_WAIT_MS,
@@ -82,6 +83,7 @@ class ClientDelivery(Delivery):
     ) -> None:
         super().__init__(agreement, now_ms=now_ms, account=account)
         self._draw_nonce = draw_nonce
+        self._made_ms, self._receipts_before = now_ms, self._account.receipts
         self._nonce = b""
         self._status_number = 0
         self._silences = 0
@@ -159,10 +161,19 @@ class ClientDelivery(Delivery):
             return (Refused(interval, fault),)
         if fault is not None:
             return (Refused(interval, fault), *self._stop(fault, tell=True))
+        if self._are_too_many(interval):
+            return (Refused(interval), *(self._stop(Reason.OUT_OF_STEP, tell=True) if self._state in POWERED else ()))
         self._heard_provider()
         self._peer_digest = event.digest
         self._account = accounts.opened(account, interval, event.digest)
         return self._answer_interval()
+
+    def _are_too_many(self, interval: Interval) -> bool:
+        """Whether neither time nor energy calls for one more: each costs us an entry of our own."""
+        first = self._account.first
+        energy_wh = 0 if first is None else interval.register_wh - first.register_wh
+        fair = most(self._offer, self._now - self._made_ms, max(0, energy_wh))
+        return interval.number - self._receipts_before > fair
 
     def _answer_interval(self, *, at_once: bool = False) -> Effects:
         """The Receipt of the open Interval, as soon as our own register at its end is known."""
@@ -291,7 +302,7 @@ class ClientDelivery(Delivery):
         self._closed_digest = self._peer_digest = event.digest
         closed = Closed(
             peer=self._agreement.peer,
-            at_ms=0,
+            at_s=0,
             receipts=account.receipts,
             agreed_wh=account.agreed_wh,
             amounts_micro=account.amounts_micro,

@@ -12,6 +12,8 @@ from market.delivery.steps import Reading
 from market.settlement import next_tariff_edge_ms
 from market.terms import Interval, Offer
 
+SPARE = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -29,6 +31,12 @@ def is_due(offer: Offer, last: Interval, before: Reading, now: Reading) -> bool:
     energy_wh, step_wh = now.register_wh - last.register_wh, now.register_wh - before.register_wh
     by_energy = energy_wh > 0 and energy_wh + step_wh > offer.exposure_wh // 2
     return by_energy or elapsed_ms + step_ms > offer.interval_ms
+
+
+def most(offer: Offer, elapsed_ms: int, energy_wh: int) -> int:
+    """How many Intervals `is_due` and the tariff edges can have called for: two for each time that an interval may
+    last, four for each exposure that was delivered, two for each edge; and some for clocks and meters that differ."""
+    return SPARE + 2 * len(offer.price_steps) + 2 * elapsed_ms // offer.interval_ms + 4 * energy_wh // offer.exposure_wh
 
 
 def tariff_marks(offer: Offer, before: Reading, now: Reading) -> Iterator[Mark]:

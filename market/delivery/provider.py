@@ -68,6 +68,8 @@ class ProviderDelivery(Delivery):
         super().__init__(agreement, now_ms=now_ms, account=account)
         self._marks: deque[Mark] = deque()  # tariff edges and the end that wait for a Receipt: bounded by the steps
         self._before: Reading | None = None
+        self._before_dispute: Account | None = None
+        """The account again, where our Dispute could not be written."""
         self._read_ms = now_ms
         self._status_number = 0
         self._alive_number = 0
@@ -220,6 +222,7 @@ class ProviderDelivery(Delivery):
             return self._void(Reason.METER_DISAGREEMENT)
         self._peer_digest = event.digest
         dispute = accounts.dispute_for(self._account, found, self._agreement.peer)
+        self._before_dispute = self._account
         self._account = accounts.disputed(self._account, dispute) or self._account
         written = self._append(dispute)
         return self._after_dispute(written)
@@ -290,7 +293,9 @@ class ProviderDelivery(Delivery):
         return self._finish(Stage.FINISHED)
 
     def _unwritten(self, _: LedgerFailed) -> Effects:
-        if self._account.open is not None and not self._account.open_digest:
+        if self._before_dispute is not None:
+            self._account, self._before_dispute = self._before_dispute, None
+        elif self._account.open is not None and not self._account.open_digest:
             self._account = accounts.unopened(self._account)
         return self._stop(Reason.LEDGER_FAULT, tell=True) if self._state in POWERED else ()
 

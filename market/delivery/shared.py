@@ -79,7 +79,7 @@ class Delivery(Controlled):
     def _void(self, reason: Reason, *, write: bool = True) -> Effects:
         self._reason = reason
         cut = () if self._path_off else (CutPower(reason),)
-        void = Void(peer=self._agreement.peer, at_ms=0, reason=reason.for_peer)
+        void = Void(peer=self._agreement.peer, at_s=0, reason=reason.for_peer)
         written = (self._append(void),) if write else ()
         self._enter(Stage.VOIDING)
         self._wake(Timer.PATH, self._now + PATH_OFF_MS)
@@ -140,7 +140,7 @@ class Delivery(Controlled):
         account = self._account
         close = Close(
             peer=self._agreement.peer,
-            at_ms=0,
+            at_s=0,
             reason=(self._reason or Reason.STOPPED_BY_OWNER).for_peer,
             receipts=account.receipts,
             agreed_wh=account.agreed_wh,

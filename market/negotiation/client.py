@@ -210,7 +210,7 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
         self._accepted = request_id
         self._enter(ClientStage.ACCEPTING)
         self._wake(ClientTimer.ANSWER, self._now + self._answer_ms)
-        accept = Accept(peer=session.provider, at_ms=0, currency=session.offer.currency)
+        accept = Accept(peer=session.provider, at_s=0, currency=session.offer.currency)
         return (InSession(request_id, Append(accept, session.digest)),)
 
     def _give_up(self) -> Effects:
@@ -221,7 +221,7 @@ class ClientNegotiation(Machine[ClientStage, ClientEffect]):
 
     def _void(self, reason: Reason) -> Effects:
         request_id, session = self._accepted, self._sessions[self._accepted]
-        void = Void(peer=session.provider, at_ms=0, reason=reason)
+        void = Void(peer=session.provider, at_s=0, reason=reason)
         effect = InSession(request_id, Append(void, session.digest))
         session.refuse(Refusal(reason))
         self._enter(ClientStage.VOIDING)

@@ -177,7 +177,7 @@ class ProviderNegotiation(Machine[ProviderStage, ProviderEffect]):
         if len(self._answered) >= MAX_ACCEPTS:
             return (Refused(event.message, Reason.BUSY),)
         self._answered.add(event.digest)
-        return (Append(Reject(peer=self._peer, at_ms=0, reason=reason), event.digest),)
+        return (Append(Reject(peer=self._peer, at_s=0, reason=reason), event.digest),)
 
     def _decided(self, event: Decided) -> Effects:
         if isinstance(event.answer, Reject):
@@ -191,7 +191,7 @@ class ProviderNegotiation(Machine[ProviderStage, ProviderEffect]):
     def _decided_too_late(self, event: Decided) -> Effects:
         self._enter(ProviderStage.CLOSED)
         if self._ours and isinstance(event.answer, Confirm):
-            void = Void(peer=self._peer, at_ms=0, reason=self._ended_by)
+            void = Void(peer=self._peer, at_s=0, reason=self._ended_by)
             return (Append(void, self._accepted), Ended(self._ended_by))
         return (Ended(self._ended_by),)
 

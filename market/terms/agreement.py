@@ -19,6 +19,7 @@ from market.units import (
     MAX_PRICE_MICRO_PER_KWH,
     MICRO,
     MS_PER_MINUTE,
+    MS_PER_SECOND,
     PPM,
     Role,
     Service,
@@ -30,6 +31,8 @@ ENERGY = Integer(1, MAX_ENERGY_WH)
 POWER = Integer(0, MAX_POWER_W)
 PRICE = Integer(0, MAX_PRICE_MICRO_PER_KWH)
 AT = Integer(0, MAX_AT_MS)
+SIGNED_AT = Integer(0, MAX_AT_MS // MS_PER_SECOND)
+"""Seconds since 1970 by the clock of who signs an entry, as it is written: four bytes less than milliseconds."""
 DURATION = Integer(0, MAX_DURATION_MS)
 
 MAX_COUNTERS = 3
@@ -220,7 +223,7 @@ class Accept:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     currency: str = at(2, Text(3, 3), "EUR")
 
     def __post_init__(self) -> None:
@@ -234,7 +237,7 @@ class Confirm:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
 
     def __post_init__(self) -> None:
         check(self)
@@ -247,7 +250,7 @@ class Reject:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     reason: Reason = at(2, Choice(Reason))
     acceptable: tuple[Limit, ...] = at(3, ListOf(Record(Limit), 0, 1), ())
 
@@ -262,7 +265,7 @@ class Void:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     reason: Reason = at(2, Choice(Reason))
 
     def __post_init__(self) -> None:

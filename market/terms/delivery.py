@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from market.errors import Reason
-from market.terms.agreement import AT, KEY
+from market.terms.agreement import AT, KEY, SIGNED_AT
 from market.terms.mapping import Choice, Integer, ListOf, at, check
 from market.units import MAX_AMOUNT_MICRO, MAX_ENERGY_WH, MAX_REGISTER_WH
 
@@ -56,7 +56,7 @@ class Dispute:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     number: int = at(2, NUMBER)
     provider_wh: int = at(3, CUMULATIVE)
     client_wh: int = at(4, CUMULATIVE)
@@ -73,7 +73,7 @@ class Resolve:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     agreed_wh: int = at(2, CUMULATIVE)
     amounts_micro: tuple[int, ...] = at(3, AMOUNTS)
 
@@ -88,7 +88,7 @@ class Close:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     reason: Reason = at(2, Choice(Reason))
     receipts: int = at(3, NUMBER)
     """How many Receipts count (the opening one included)."""
@@ -106,7 +106,7 @@ class Closed:
     REBUILT = ("peer",)
 
     peer: bytes = at(0, KEY)
-    at_ms: int = at(1, AT)
+    at_s: int = at(1, SIGNED_AT)
     receipts: int = at(2, NUMBER)
     agreed_wh: int = at(3, CUMULATIVE)
     amounts_micro: tuple[int, ...] = at(4, AMOUNTS)

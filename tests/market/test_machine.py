@@ -86,9 +86,9 @@ def test_an_event_that_is_always_legal_needs_no_row() -> None:
 
 
 def test_entries_are_stamped_at_their_commit_and_metered_times_are_left() -> None:
-    assert stamped(Void(bytes(32), 0, Reason.WITHDRAWN), 77) == Void(bytes(32), 77, Reason.WITHDRAWN)
+    assert stamped(Void(bytes(32), 0, Reason.WITHDRAWN), 77_999) == Void(bytes(32), 77, Reason.WITHDRAWN)
     interval = Interval(bytes(32), 0, 5, 6)
-    assert stamped(interval, 77) == interval
+    assert stamped(interval, 77_999) == interval
 
 
 def test_rows_gives_each_state_the_same_steps() -> None:

@@ -58,7 +58,8 @@ from v2xnode.envelope import Letter, Link, body_of, sign_letter
 from v2xnode.identity import Identity
 from v2xnode.settling import posting_rule
 
-AT_MS = 1_768_415_520_000
+AT_S = 1_768_415_520
+AT_MS = AT_S * 1_000
 REQUEST_ID = bytes(range(16))
 
 
@@ -122,16 +123,16 @@ MESSAGES: tuple[Message, ...] = (
     TIME_OF_USE,
     Decline(REQUEST_ID, Reason.BUSY),
     Counter(request_id=REQUEST_ID, number=1, price_max_micro_per_kwh=300_000, energy_wh=400),
-    Accept(PROVIDER.public, AT_MS, "EUR"),
-    Confirm(CLIENT.public, AT_MS),
-    Reject(CLIENT.public, AT_MS, Reason.ENERGY_UNAVAILABLE),
-    Void(PROVIDER.public, AT_MS, Reason.WITHDRAWN),
+    Accept(PROVIDER.public, AT_S, "EUR"),
+    Confirm(CLIENT.public, AT_S),
+    Reject(CLIENT.public, AT_S, Reason.ENERGY_UNAVAILABLE),
+    Void(PROVIDER.public, AT_S, Reason.WITHDRAWN),
     Interval(CLIENT.public, 1, AT_MS, 1_204_651),
     Receipt(PROVIDER.public, 1, 883_109, 100, (31_250,)),
-    Dispute(PROVIDER.public, AT_MS, 1, 100, 60, 60),
-    Resolve(PROVIDER.public, AT_MS, 100, (31_250,)),
-    Close(CLIENT.public, AT_MS, Reason.ENERGY_REACHED, 2, 100, (31_250,)),
-    Closed(PROVIDER.public, AT_MS, 2, 100, (31_250,)),
+    Dispute(PROVIDER.public, AT_S, 1, 100, 60, 60),
+    Resolve(PROVIDER.public, AT_S, 100, (31_250,)),
+    Close(CLIENT.public, AT_S, Reason.ENERGY_REACHED, 2, 100, (31_250,)),
+    Closed(PROVIDER.public, AT_S, 2, 100, (31_250,)),
     Ready(1, b"\x07" * 8),
     Plug(2, 1, PlugStep.VERIFIED, 4_711, 396_000),
     Start(1, b"\x07" * 8),
@@ -193,15 +194,15 @@ def play() -> Trade:
         trade.entries.append(Link(message, signed))
         return signed.hash
 
-    hash_ = write("client", Accept(PROVIDER.public, AT_MS, "EUR"), trade.letters[1].digest)
-    hash_ = write("provider", Confirm(CLIENT.public, AT_MS + 90), hash_)
+    hash_ = write("client", Accept(PROVIDER.public, AT_S, "EUR"), trade.letters[1].digest)
+    hash_ = write("provider", Confirm(CLIENT.public, AT_S), hash_)
     accept = trade.entries[0].digest
     hash_ = write("provider", Interval(CLIENT.public, 0, AT_MS + 9_000, 1_204_551), accept)
     hash_ = write("client", Receipt(PROVIDER.public, 0, 883_012), hash_)
     hash_ = write("provider", Interval(CLIENT.public, 1, AT_MS + 69_000, 1_204_651), hash_)
     hash_ = write("client", Receipt(PROVIDER.public, 1, 883_109, 100, (31_250,)), hash_)
-    hash_ = write("provider", Close(CLIENT.public, AT_MS + 70_000, Reason.ENERGY_REACHED, 2, 100, (31_250,)), hash_)
-    write("client", Closed(PROVIDER.public, AT_MS + 70_100, 2, 100, (31_250,)), hash_)
+    hash_ = write("provider", Close(CLIENT.public, AT_S + 70, Reason.ENERGY_REACHED, 2, 100, (31_250,)), hash_)
+    write("client", Closed(PROVIDER.public, AT_S + 70, 2, 100, (31_250,)), hash_)
     return trade
 
 

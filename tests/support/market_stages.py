@@ -45,7 +45,8 @@ from market.terms import (
 from tests.support.market_terms import CLIENT, PROVIDER, agreement, counted_nonces, digest, offer
 
 Machine = ProviderDelivery | ClientDelivery
-AT_MS = 1_700_000_000_000
+AT_S = 1_700_000_000
+AT_MS = AT_S * 1_000
 SEQ = 1_000
 """A control number above all that came before."""
 
@@ -99,7 +100,7 @@ def receipt(number: int, register_wh: int, agreed_wh: int = 0, amounts: tuple[in
 
 
 def close(receipts: int = 1, agreed_wh: int = 0, amounts: tuple[int, ...] = (0,)) -> Close:
-    return Close(CLIENT, AT_MS, Reason.ENERGY_REACHED, receipts, agreed_wh, amounts)
+    return Close(CLIENT, AT_S, Reason.ENERGY_REACHED, receipts, agreed_wh, amounts)
 
 
 def provider_at(stage: Stage, offered: Offer | None = None, **changes: Any) -> Played:
@@ -162,7 +163,7 @@ def _after_opening(played: Played, stage: Stage) -> Played:
 def _after_path(played: Played, stage: Stage) -> Played:
     if isinstance(played.machine, ProviderDelivery):
         played.read(1, 5_010 if stage is Stage.SETTLING else 5_000)
-        answer: EntryBody = Closed(CLIENT, AT_MS, 1, 0, (0,))
+        answer: EntryBody = Closed(CLIENT, AT_S, 1, 0, (0,))
     else:
         played.give(Tick(), wait_ms=30_000)
         answer = close()
@@ -197,13 +198,13 @@ MESSAGES: dict[type, Callable[[], Any]] = {
     Stop: lambda: Stop(SEQ, Reason.CLIENT_FULL),
     Status: lambda: Status(9_000, 0, 0, PowerState.DELIVERING),
     Alive: lambda: Alive(0, 0),
-    Confirm: lambda: Confirm(CLIENT, AT_MS),
-    Void: lambda: Void(CLIENT, AT_MS, Reason.WITHDRAWN),
+    Confirm: lambda: Confirm(CLIENT, AT_S),
+    Void: lambda: Void(CLIENT, AT_S, Reason.WITHDRAWN),
     Interval: lambda: interval(1, 1, 5_000),
     Receipt: lambda: receipt(1, 70_000, 0, (0,)),
-    Dispute: lambda: Dispute(CLIENT, AT_MS, 0, 0, 0, 0),
+    Dispute: lambda: Dispute(CLIENT, AT_S, 0, 0, 0, 0),
     Close: close,
-    Closed: lambda: Closed(CLIENT, AT_MS, 1, 0, (0,)),
+    Closed: lambda: Closed(CLIENT, AT_S, 1, 0, (0,)),
 }
 
 

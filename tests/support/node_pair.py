@@ -308,7 +308,7 @@ class Deal:
 
     async def accept(self) -> Link:
         """The Accept of the offer, not yet sent."""
-        return await self.entry(Accept(peer=self.request.provider, at_ms=0, currency="EUR"), self.answer.digest)
+        return await self.entry(Accept(peer=self.request.provider, at_s=0, currency="EUR"), self.answer.digest)
 
 
 async def propose(built: Town, who: Stranger, place: str, wanted: Wish, *, by_key: bool = True) -> Deal:

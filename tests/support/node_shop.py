@@ -258,9 +258,9 @@ class Counter:
     def id(self) -> bytes:
         return self.selling.request.request_id
 
-    async def accept(self, at_ms: int = 0) -> Link:
+    async def accept(self, at_s: int = 0) -> Link:
         """The Accept of the offer, not yet sent."""
-        said = Accept(self.provider.key, at_ms, "EUR")
+        said = Accept(self.provider.key, at_s, "EUR")
         return await self.client.entry(said, self.offer.digest, self.letter, self.offer, request_id=self.id)
 
     async def say(self, *items: Item) -> list[Item]:

@@ -140,10 +140,10 @@ async def test_a_set_up_takes_no_more_than_the_deliverables_messages_in_clear() 
 # each message alone
 
 CLIENT, PROVIDER = Identity.from_seed(b"\x01" * 32), Identity.from_seed(b"\x02" * 32)
-REQUEST_ID, EPOCH, EVENING_MS = b"r" * 16, b"e" * 8, 1_768_415_520_000
-SEQ = 255
-"""The highest that takes two bytes; a longer chain takes one byte more, and three from 65,536 on."""
-CONFIRM = Confirm(CLIENT.public, EVENING_MS)
+REQUEST_ID, EPOCH, EVENING_S = b"r" * 16, b"e" * 8, 1_768_415_520
+SEQ = 2**32 - 1
+"""More than any chain comes to, and than any session says."""
+CONFIRM = Confirm(CLIENT.public, EVENING_S)
 HELD: Place = (EPOCH[:EPOCH_HINT_BYTES], SEQ - 1)
 DAY = ((29_473_560, 280_000), (29_474_220, 350_000), (29_474_520, 220_000))
 """Three prices of a day: minutes since 1970, millionths per kWh."""
@@ -187,7 +187,7 @@ def pushed(*items: Item) -> int:
 
 def sizes() -> dict[str, tuple[int, int]]:
     """What each message takes, and its budget."""
-    accept, confirm = entry(CLIENT, Accept(PROVIDER.public, EVENING_MS, "EUR")), entry(PROVIDER, CONFIRM)
+    accept, confirm = entry(CLIENT, Accept(PROVIDER.public, EVENING_S, "EUR")), entry(PROVIDER, CONFIRM)
     by_day = offer(price_kind=PriceKind.TIME_OF_USE, price_steps=tuple(PriceStep(*each) for each in DAY))
     status = Status(10_000, 10_000, 50_000, PowerState.DELIVERING, 500)
     return {

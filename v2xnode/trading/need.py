@@ -229,7 +229,7 @@ class Need:
         if self._accepted is None:
             return
         (asked, offer), self._accepted = self._accepted, None
-        void = Void(peer=asked.link.peer, at_ms=0, reason=Reason.WITHDRAWN)
+        void = Void(peer=asked.link.peer, at_s=0, reason=Reason.WITHDRAWN)
         try:
             await self.books.append(asked.link.peer, asked.request_id, void, offer, unlock=True)
         except LedgerRefused as problem:

@@ -155,7 +155,7 @@ class Owner:
         lock = confirmable(case, offer) or lock_for(case, offer)
         if isinstance(lock, Refusal):
             said = decline(request.request_id, lock, self.policy)
-            reject = Reject(peer=peer, at_ms=0, reason=said.reason, acceptable=acceptable(said.would_pass))
+            reject = Reject(peer=peer, at_s=0, reason=said.reason, acceptable=acceptable(said.would_pass))
             return Verdict(reject, refusal=lock)
         start_ms, end_ms = lock.window.start_at_ms, lock.window.end_at_ms
         held = {
@@ -165,7 +165,7 @@ class Owner:
             debt_lock(peer): highest_cost_micro(offer, lock.energy_wh),
         }
         locks = tuple(Lock(request.request_id, name, quantity, start_ms, end_ms) for name, quantity in held.items())
-        return Verdict(Confirm(peer=peer, at_ms=0), locks)
+        return Verdict(Confirm(peer=peer, at_s=0), locks)
 
     def _case(self, view: View, request: Request, asker: Asker, number: int) -> Case:
         now_ms = self.clock.wall_ms()

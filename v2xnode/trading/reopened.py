@@ -60,7 +60,7 @@ class Reopened:
         stored = await self.books.reply_to(accept.digest, self.left.request_id)
         if stored:
             return stored
-        reject = Reject(peer=self.peer, at_ms=0, reason=Reason.OFFER_EXPIRED)
+        reject = Reject(peer=self.peer, at_s=0, reason=Reason.OFFER_EXPIRED)
         entry, _ = await self.books.decide(self.left.request_id, accept.digest, lambda _: Verdict(reject))
         return [entry]
 

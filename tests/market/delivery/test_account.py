@@ -20,7 +20,7 @@ from market.errors import Reason
 from market.settlement import amounts, open_tally
 from market.terms import Closed, Dispute, EntryBody, Offer, PriceKind, PriceStep
 from market.units import MAX_ENERGY_WH
-from tests.support.market_stages import AT_MS, interval, receipt
+from tests.support.market_stages import AT_MS, AT_S, interval, receipt
 from tests.support.market_terms import PROVIDER, digest, offer
 
 
@@ -47,8 +47,8 @@ def test_nothing_is_owed_after_the_opening() -> None:
 def test_a_receipt_counts_what_the_reference_meter_shows() -> None:
     account = next_receipt(after_opening(), 60, 200, 195)
     assert (account.receipts, account.agreed_wh, account.amounts_micro) == (2, 200, (60_000,))
-    assert account.matches(Closed(PROVIDER, AT_MS, 2, 200, (60_000,)))
-    assert not account.matches(Closed(PROVIDER, AT_MS, 2, 200, (60_001,)))
+    assert account.matches(Closed(PROVIDER, AT_S, 2, 200, (60_000,)))
+    assert not account.matches(Closed(PROVIDER, AT_S, 2, 200, (60_001,)))
 
 
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(-3, 3)), max_size=12))
@@ -122,7 +122,7 @@ def test_a_dispute_settles_at_its_undisputed_part_on_both_sides() -> None:
 @given(st.integers(0, MAX_ENERGY_WH))
 def test_a_dispute_takes_nothing_from_receipts_and_adds_nothing_to_what_was_signed(said_wh: int) -> None:
     account = next_receipt(next_receipt(after_opening(), 60, 200, 200), 120, 400, 400)
-    after = disputed(account, Dispute(PROVIDER, AT_MS, 2, 400, 400, said_wh))
+    after = disputed(account, Dispute(PROVIDER, AT_S, 2, 400, 400, said_wh))
     assert after is not None
     assert 200 <= after.agreed_wh <= 400
     assert after.receipts == 2
@@ -130,8 +130,8 @@ def test_a_dispute_takes_nothing_from_receipts_and_adds_nothing_to_what_was_sign
 
 def test_a_dispute_of_another_interval_is_none_of_ours() -> None:
     account = next_receipt(after_opening(), 60, 200, 200)
-    assert disputed(account, Dispute(PROVIDER, AT_MS, 5, 0, 0, 0)) is None
-    assert disputed(account, Dispute(PROVIDER, AT_MS, 2, 0, 0, 0)) is None
+    assert disputed(account, Dispute(PROVIDER, AT_S, 5, 0, 0, 0)) is None
+    assert disputed(account, Dispute(PROVIDER, AT_S, 2, 0, 0, 0)) is None
 
 
 def test_a_ledger_replayed_gives_the_account_that_was() -> None:

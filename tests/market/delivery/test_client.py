@@ -19,6 +19,7 @@ from market.delivery import (
     Stage,
     replay,
 )
+from market.delivery.intervals import most
 from market.errors import Reason
 from market.machine import Append, LedgerFailed, LinkLost, LinkResumed, Received, Refused, Repeat, Tell, Tick
 from market.terms import (
@@ -28,6 +29,7 @@ from market.terms import (
     Confirm,
     Dispute,
     EntryBody,
+    Interval,
     PowerState,
     Ready,
     Receipt,
@@ -37,8 +39,8 @@ from market.terms import (
     Tolerance,
     Void,
 )
-from tests.support.market_stages import AT_MS, Played, client_at, close, interval, receipt, said
-from tests.support.market_terms import PROVIDER, agreement, counted_nonces, digest, offer
+from tests.support.market_stages import AT_MS, AT_S, Played, client_at, close, interval, receipt, said
+from tests.support.market_terms import CLIENT, PROVIDER, agreement, counted_nonces, digest, offer
 
 
 def metered(played: Played, at_s: int, provider_wh: int, client_wh: int) -> list[Any]:
@@ -68,7 +70,7 @@ def test_a_start_after_ten_seconds_is_too_late_and_ready_is_said_anew() -> None:
 
 def test_ready_may_go_ahead_of_the_confirm_which_a_void_then_answers() -> None:
     played = client_at(Stage.STARTING)
-    played.hear(Confirm(PROVIDER, AT_MS), "confirm")
+    played.hear(Confirm(PROVIDER, AT_S), "confirm")
     effects = played.give(OwnerStop(Reason.WITHDRAWN))
     voids = [each for each in effects if isinstance(each, Append)]
     assert [(each.answers, each.message) for each in voids] == [
@@ -149,11 +151,11 @@ def test_a_providers_dispute_takes_the_newest_receipt_back_to_its_undisputed_par
     played = client_at(Stage.DELIVERING)
     metered(played, 60, 100, 100)
     metered(played, 120, 200, 200)
-    effects = played.hear(Dispute(PROVIDER, AT_MS, 2, 200, 200, 150), "d")
+    effects = played.hear(Dispute(PROVIDER, AT_S, 2, 200, 200, 150), "d")
     assert effects == [CutPower(Reason.METER_DISAGREEMENT)]
     account = played.machine.account
     assert (account.receipts, account.agreed_wh) == (2, 150)
-    ahead = Dispute(PROVIDER, AT_MS, 2, 200, 200, 150)
+    ahead = Dispute(PROVIDER, AT_S, 2, 200, 200, 150)
     assert played.hear(ahead, "d") == []
 
 
@@ -227,6 +229,20 @@ def test_a_close_that_lacks_our_last_receipt_gets_it_again() -> None:
     assert played.hear(close(), "c1") == []
 
 
+def test_a_provider_that_cuts_more_intervals_than_there_is_cause_for_is_stopped() -> None:
+    """Each takes an entry of ours, which an attacker gets for nothing."""
+    played = client_at(Stage.DELIVERING)
+    played.read(60, 70_000)
+    receipts, effects = 0, list[object]()
+    while not said(effects, Stop):
+        cut = Interval(CLIENT, receipts + 1, AT_MS + 1_001 + receipts, 5_000)
+        effects = played.hear(cut, f"i{receipts + 1}")
+        receipts += len(said(effects, Receipt))
+        assert receipts < 100
+    assert receipts == most(offer(), 60_000, 0)
+    assert effects[:2] == [Refused(cut), CutPower(Reason.OUT_OF_STEP)]
+
+
 def test_a_close_is_answered_only_when_our_path_is_off() -> None:
     played = client_at(Stage.DELIVERING)
     assert played.hear(close(), "c") == [CutPower(Reason.ENERGY_REACHED)]
@@ -258,7 +274,7 @@ def test_a_close_that_overtakes_its_dispute_is_answered_once_that_is_here() -> N
     played.give(OwnerStop())
     played.give(PathEnded())
     assert played.hear(close(2, 150, (45_000,)), "c") == [Repeat(digest("i2"))]
-    effects = played.hear(Dispute(PROVIDER, AT_MS, 2, 200, 200, 150), "d")
+    effects = played.hear(Dispute(PROVIDER, AT_S, 2, 200, 200, 150), "d")
     assert said(effects, Closed) == [Closed(PROVIDER, 0, 2, 150, (45_000,))]
 
 
@@ -273,7 +289,7 @@ def test_a_provider_that_does_not_close_is_closed_and_its_own_close_still_stands
 
 def test_a_void_that_crossed_the_opening_receipt_ends_it_at_no_cost() -> None:
     played = client_at(Stage.DELIVERING)
-    void = Void(PROVIDER, AT_MS, Reason.START_BY_PASSED)
+    void = Void(PROVIDER, AT_S, Reason.START_BY_PASSED)
     assert played.hear(void, "v") == [CutPower(Reason.START_BY_PASSED)]
     assert played.give(PathEnded()) == [Finished(Reason.START_BY_PASSED, 0, (), 0, answered=True)]
 
@@ -281,7 +297,7 @@ def test_a_void_that_crossed_the_opening_receipt_ends_it_at_no_cost() -> None:
 def test_after_energy_was_receipted_a_void_is_refused() -> None:
     played = client_at(Stage.DELIVERING)
     metered(played, 60, 100, 100)
-    void = Void(PROVIDER, AT_MS, Reason.WITHDRAWN)
+    void = Void(PROVIDER, AT_S, Reason.WITHDRAWN)
     assert played.hear(void, "v") == [Refused(void)]
 
 

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.delivery import Reading
-from market.delivery.intervals import Mark, is_due, tariff_marks
+from market.delivery.intervals import SPARE, Mark, is_due, most, tariff_marks
 from market.terms import Interval, PriceKind, PriceStep
 from tests.support.market_terms import CLIENT, offer
 
@@ -22,6 +22,25 @@ def test_an_interval_passes_neither_its_time_nor_half_the_exposure(steps: list[t
         assert now.at_ms <= 10_000
         assert now.register_wh - 1_000 <= 100
         assert now.at_ms + step_ms > 10_000 or now.register_wh + step_wh - 1_000 > 100
+
+
+@given(
+    st.integers(2, 400),
+    st.integers(1_000, 60_000),
+    st.lists(st.tuples(st.integers(1, 4_000), st.integers(0, 300)), min_size=1, max_size=300),
+)
+def test_no_provider_cuts_more_than_the_client_takes(
+    exposure_wh: int, interval_ms: int, steps: list[tuple[int, int]]
+) -> None:
+    """Whatever the power does: without the spare ones too, so that these are for clocks and meters alone."""
+    offered = offer(exposure_wh=exposure_wh, interval_ms=interval_ms)
+    last, before, cuts = LAST, Reading(0, 1_000, 0), 0
+    for step_ms, step_wh in steps:
+        now = Reading(before.at_ms + step_ms, before.register_wh + step_wh, 0)
+        if is_due(offered, last, before, now):
+            last, cuts = Interval(CLIENT, cuts + 1, now.at_ms, now.register_wh), cuts + 1
+        before = now
+    assert cuts <= most(offered, before.at_ms, before.register_wh - 1_000) - SPARE
 
 
 def test_one_step_beyond_half_the_exposure_is_cut_at_once() -> None:

@@ -22,7 +22,7 @@ from market.delivery import (
     replay,
 )
 from market.errors import Reason
-from market.machine import Append, LedgerFailed, LinkResumed, Refused, Tick
+from market.machine import Append, LedgerFailed, LinkResumed, Received, Refused, Tick
 from market.terms import (
     Alive,
     Close,
@@ -41,7 +41,7 @@ from market.terms import (
     Void,
 )
 from market.units import Role
-from tests.support.market_stages import AT_MS, Played, close, interval, provider_at, receipt, said
+from tests.support.market_stages import AT_MS, AT_S, Played, close, interval, provider_at, receipt, said
 from tests.support.market_terms import CLIENT, PROVIDER, agreement, digest, offer
 
 EDGE_MS = AT_MS + 60_000 - AT_MS % 60_000
@@ -164,6 +164,19 @@ def test_a_receipt_that_overcharges_itself_is_disputed_and_power_goes_first() ->
     ]
 
 
+def test_a_dispute_that_could_not_be_written_does_not_count() -> None:
+    played = provider_at(Stage.DELIVERING)
+    deliver(played, range(1, 61), 2)
+    wrong = receipt(1, 70_120, 119, (35_700,))
+    assert said(played.machine.handle(Received(wrong, digest("wrong"), digest("own2")), played.now_ms), Dispute)
+    played.give(LedgerFailed())
+    played.give(PathEnded())
+    played.read(62, 5_121)
+    right = played.hear(receipt(1, 70_120, 120, (36_000,)), "right", digest("own2"))
+    assert said(right, Dispute) == []
+    assert [each.agreed_wh for each in said(played.effects, Close)] == []
+
+
 def test_a_receipt_of_another_interval_is_refused() -> None:
     played = provider_at(Stage.DELIVERING)
     early = receipt(1, 70_000, 0, (0,))
@@ -245,7 +258,7 @@ def test_the_last_interval_is_closed_after_its_receipt() -> None:
     assert said(played.read(11, 5_021), Interval) == [interval(1, 11, 5_021)]
     effects = played.hear(receipt(1, 70_021, 21, (6_300,)), "r1", digest("own2"))
     assert said(effects, Close) == [Close(CLIENT, 0, Reason.ENERGY_UNAVAILABLE, 2, 21, (6_300,))]
-    assert played.hear(Closed(PROVIDER, AT_MS, 2, 21, (6_300,)), "closed") == [
+    assert played.hear(Closed(PROVIDER, AT_S, 2, 21, (6_300,)), "closed") == [
         Finished(Reason.RESERVE_REACHED, 21, (6_300,), 2, answered=True)
     ]
 
@@ -287,7 +300,7 @@ def test_of_two_closes_the_providers_stands() -> None:
     played.read(1, 5_000)
     assert played.machine.state is Stage.CLOSING
     assert played.hear(close(), "theirs") == []
-    wrong = Closed(PROVIDER, AT_MS, 1, 5, (1_500,))
+    wrong = Closed(PROVIDER, AT_S, 1, 5, (1_500,))
     assert played.hear(wrong, "closed") == [Refused(wrong)]
 
 
@@ -396,7 +409,7 @@ def test_a_restart_before_or_after_the_delivery(written: Written) -> None:
 def test_a_clients_dispute_stops_and_is_closed_at_the_undisputed_part() -> None:
     played = provider_at(Stage.DELIVERING)
     deliver(played, range(1, 61), 2)
-    dispute = Dispute(PROVIDER, AT_MS, 1, 120, 60, 60)
+    dispute = Dispute(PROVIDER, AT_S, 1, 120, 60, 60)
     assert played.hear(dispute, "d")[0] == CutPower(Reason.METER_DISAGREEMENT)
     played.give(PathEnded())
     assert said(played.read(61, 5_121), Close) == [Close(CLIENT, 0, Reason.METER_DISAGREEMENT, 1, 60, (18_000,))]

@@ -23,7 +23,7 @@ from market.delivery import (
 from market.errors import Reason, StepRefused
 from market.machine import Append, LedgerFailed, LinkResumed, Tick
 from market.terms import Pause, Plug, PlugStep, PowerLimit, Stop, Void
-from tests.support.market_stages import AT_MS, Played, client_at, provider_at, said
+from tests.support.market_stages import AT_S, Played, client_at, provider_at, said
 from tests.support.market_terms import PROVIDER, offer
 
 At = Callable[..., Played]
@@ -47,7 +47,7 @@ def test_before_power_a_stop_of_the_owner_is_a_void(at: At, stage: Stage) -> Non
 @before_power
 def test_before_power_the_peer_ends_it_by_void_or_stop(at: At, stage: Stage) -> None:
     voided = at(stage)
-    effects = voided.hear(Void(PROVIDER, AT_MS, Reason.WITHDRAWN), "v")
+    effects = voided.hear(Void(PROVIDER, AT_S, Reason.WITHDRAWN), "v")
     assert not [each for each in effects if isinstance(each, Append)]
     assert voided.machine.state in (Stage.VOIDING, Stage.FINISHED)
     stopped = at(stage)

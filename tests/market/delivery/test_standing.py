@@ -9,14 +9,14 @@ from market.delivery import HeldEntry, Standing, Written, standing
 from market.errors import Reason
 from market.terms import Accept, Close, Closed, Confirm, Dispute, EntryBody, Reject, Void
 from market.units import Role
-from tests.support.market_stages import AT_MS, interval, receipt
+from tests.support.market_stages import AT_S, interval, receipt
 from tests.support.market_terms import CLIENT, PROVIDER, digest, offer
 
-ACCEPT, CONFIRM = Accept(PROVIDER, AT_MS, "EUR"), Confirm(CLIENT, AT_MS)
+ACCEPT, CONFIRM = Accept(PROVIDER, AT_S, "EUR"), Confirm(CLIENT, AT_S)
 I0, R0 = interval(0, 0, 5_000), receipt(0, 70_000)
 I1, R1 = interval(1, 60, 5_100), receipt(1, 70_100, 100, (30_000,))
-CLOSE = Close(CLIENT, AT_MS, Reason.ENERGY_REACHED, 2, 100, (30_000,))
-CLOSED = Closed(PROVIDER, AT_MS, 2, 100, (30_000,))
+CLOSE = Close(CLIENT, AT_S, Reason.ENERGY_REACHED, 2, 100, (30_000,))
+CLOSED = Closed(PROVIDER, AT_S, 2, 100, (30_000,))
 OF_CLIENT = (Accept, type(R0), Closed)
 
 
@@ -89,16 +89,16 @@ def test_the_clients_own_close_waits_too_and_the_providers_stands_beside_it() ->
     ],
 )
 def test_a_void_counts_until_receipt_0_and_may_cross_it(role: Role, own: bool, metered: Any, counts: bool) -> None:
-    stands = after(held(role, ACCEPT, CONFIRM, *metered), Void(PROVIDER, AT_MS, Reason.WITHDRAWN), "void", own=own)
+    stands = after(held(role, ACCEPT, CONFIRM, *metered), Void(PROVIDER, AT_S, Reason.WITHDRAWN), "void", own=own)
     assert (stands.written is Written.END) is counts
     assert stands.account.receipts == (0 if counts else len(metered) // 2)
 
 
 def test_a_reject_is_the_end() -> None:
-    stands = held(Role.CLIENT, ACCEPT, Reject(CLIENT, AT_MS, Reason.RESERVE))
+    stands = held(Role.CLIENT, ACCEPT, Reject(CLIENT, AT_S, Reason.RESERVE))
     assert (stands.written, stands.reason) == (Written.END, Reason.RESERVE)
 
 
 def test_a_dispute_is_in_the_account() -> None:
-    stands = held(Role.PROVIDER, ACCEPT, CONFIRM, I0, R0, I1, Dispute(CLIENT, AT_MS, 1, 100, 60, 60))
+    stands = held(Role.PROVIDER, ACCEPT, CONFIRM, I0, R0, I1, Dispute(CLIENT, AT_S, 1, 100, 60, 60))
     assert (stands.account.disputed, stands.account.agreed_wh) == (True, 60)

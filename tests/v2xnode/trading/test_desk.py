@@ -159,7 +159,7 @@ async def test_a_strangers_payload_of_the_third_message_may_be_anything(payload:
 async def test_before_an_agreement_only_accept_and_void_are_kept() -> None:
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
-        void = await deal.entry(Void(peer=deal.request.provider, at_ms=0, reason=Reason.WITHDRAWN), b"")
+        void = await deal.entry(Void(peer=deal.request.provider, at_s=0, reason=Reason.WITHDRAWN), b"")
         interval = await deal.entry(Interval(peer=deal.request.provider, number=0, end_at_ms=1, register_wh=0), b"")
         before = world.contents(CAR_A)
         with pytest.raises(FrameInvalid):
@@ -175,7 +175,7 @@ async def test_a_peer_can_fill_neither_our_disk_nor_our_outbox_with_accepts() ->
         assert isinstance(deal.answer.message, Decline)
         refused = 0
         for _ in range(MAX_ENTRIES + 4):
-            entry = await deal.entry(Accept(peer=deal.request.provider, at_ms=0, currency="EUR"), deal.letter.digest)
+            entry = await deal.entry(Accept(peer=deal.request.provider, at_s=0, currency="EUR"), deal.letter.digest)
             try:
                 await deal.ask(entry)
             except FrameInvalid:
@@ -217,7 +217,7 @@ async def test_a_stranger_can_write_nothing_into_a_running_session_but_what_fits
     async with town(CAR_A) as world, stranger(world) as who:
         deal = await propose(world, who, CAR_A, wish(60))
         confirm = next(item for item in await deal.ask(await deal.accept()) if isinstance(item.message, Confirm))
-        rich = Closed(peer=deal.request.provider, at_ms=0, receipts=9, agreed_wh=10**6, amounts_micro=(10**12,))
+        rich = Closed(peer=deal.request.provider, at_s=0, receipts=9, agreed_wh=10**6, amounts_micro=(10**12,))
         bill = Receipt(peer=deal.request.provider, number=0, register_wh=0, agreed_wh=0, amounts_micro=(10**12,))
         await deal.ask(await deal.entry(rich, confirm.digest))
         await deal.ask(await deal.entry(bill, confirm.digest))

@@ -62,7 +62,7 @@ async def test_a_ready_beside_an_accept_that_is_rejected_is_void() -> None:
 async def test_of_two_accepts_one_is_confirmed() -> None:
     async with shop() as side, shop(2) as client:
         at = await at_counter(client, side)
-        said = await at.say(await at.accept(at_ms=1), await at.accept(at_ms=2))
+        said = await at.say(await at.accept(at_s=1), await at.accept(at_s=2))
         assert [type(item.message) for item in said] == [Confirm, Reject]
         assert isinstance(said[1].message, Reject)
         assert said[1].message.reason is Reason.OFFER_SUPERSEDED
@@ -123,10 +123,10 @@ async def test_a_peer_can_not_fill_the_ledger_with_one_request() -> None:
         at = await at_counter(client, side)
         stop_selling(side)
         for number in range(MAX_ENTRIES):
-            await at.say(await at.accept(at_ms=number + 1))
+            await at.say(await at.accept(at_s=number + 1))
         before = await written(side, at)
         with pytest.raises(FrameInvalid):
-            await at.say(await at.accept(at_ms=MAX_ENTRIES + 1))
+            await at.say(await at.accept(at_s=MAX_ENTRIES + 1))
         assert await written(side, at) == before
         assert before.count(EntryType.ACCEPT) == MAX_ENTRIES
         assert before.count(EntryType.REJECT) < MAX_ENTRIES, "not every Accept is worth an entry of ours"
