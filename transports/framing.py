@@ -34,16 +34,19 @@ MAX_FINISHED = 64
 class Fragmenter:
     """Splits the frames of one direction of one link into fragments of at most `mtu` bytes, `MIN_MTU` or more."""
 
-    def __init__(self, mtu: int, *, first_number: int = 0) -> None:
-        if mtu < MIN_MTU:
-            raise ValueError(f"fragments have {MIN_MTU} bytes or more")
+    def __init__(self, mtu: int, *, first_number: int = 0, longest: int = MAX_FRAME_BYTES) -> None:
+        """longest: bytes of the largest frame, for bearers that put something of their own around ours."""
         self._room = mtu - HEADER_BYTES
+        self._longest = longest
+        if self._room * _MAX_FRAGMENTS < longest:
+            least = HEADER_BYTES - (-longest // _MAX_FRAGMENTS)
+            raise ValueError(f"fragments have {least} bytes or more")
         self._number = first_number % _NUMBERS
 
     def split(self, frame: bytes) -> list[bytes]:
         """The fragments in order; an empty frame has one. Raises FrameTooLarge."""
-        if len(frame) > MAX_FRAME_BYTES:
-            raise FrameTooLarge(f"a frame has {MAX_FRAME_BYTES} bytes at most, not {len(frame)}")
+        if len(frame) > self._longest:
+            raise FrameTooLarge(f"a frame has {self._longest} bytes at most, not {len(frame)}")
         parts = [frame[at : at + self._room] for at in range(0, len(frame), self._room)] or [b""]
         header, self._number = self._number, (self._number + 1) % _NUMBERS
         return [bytes([header, index, len(parts) - 1]) + part for index, part in enumerate(parts)]
@@ -72,7 +75,8 @@ class _Partial:
 class Reassembler:
     """The other end: takes fragments in any order, some twice, some never, some not ours at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest: int = MAX_FRAME_BYTES) -> None:
+        self._longest = longest
         self._partials: OrderedDict[int, _Partial] = OrderedDict()
         self._finished: OrderedDict[int, int] = OrderedDict()
         self.dropped = 0
@@ -93,7 +97,7 @@ class Reassembler:
         number, index, last = fragment[:HEADER_BYTES]
         partial = self._partial(number, last, now_ms)
         partial.add(index, fragment[HEADER_BYTES:])
-        if partial.size > MAX_FRAME_BYTES:
+        if partial.size > self._longest:
             del self._partials[number]
             self.dropped += 1
         elif partial.complete:

@@ -1,0 +1,152 @@
+"""The central's role: look for an address, connect, find our characteristics, subscribe."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakError
+
+from transports.ble.ear import Ear
+from transports.ble.gatt import ATT_HEADER_BYTES, NOTIFY_UUID, SERVICE_UUID, WRITE_UUID, packet_bytes
+from transports.ble.inbox import Inbox
+from transports.ble.pipe import FragmentPipe, Octets
+from transports.ble.radio import Radio
+from transports.errors import LinkLost
+
+MAX_NOTIFICATIONS = 1024
+"""Fragments that wait for us: four messages of the largest size in the smallest packets. A peripheral that goes on
+regardless loses its link."""
+
+ACKNOWLEDGED_EVERY = 8
+"""Every so many fragments the peripheral acknowledges one: see docs/decisions/0015."""
+
+DISCONNECT_MS = 2_000
+
+_LOG = logging.getLogger(__name__)
+
+
+class Centre:
+    """Makes pipes to addresses, one at a time."""
+
+    def __init__(self, radio: Radio, ear: Ear, octets: Octets) -> None:
+        self._radio = radio
+        self._ear = ear
+        self._octets = octets
+        self._turn = asyncio.Lock()
+
+    async def connect(self, address: str) -> FragmentPipe:
+        """Whoever calls sets the deadline; cancelling leaves nothing. Raises LinkLost, LocalTransportError."""
+        async with self._turn:
+            device = await self._find(address)
+            async with self._ear.hushed():
+                peer = await self._connect(address, device)
+        return FragmentPipe(peer, peer.write, self._octets)
+
+    async def _find(self, address: str) -> BLEDevice:
+        """Heard anew each time: what the system remembers of a device may belong to an earlier life of it."""
+        found: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
+
+        def heard(device: BLEDevice, _: AdvertisementData) -> None:
+            if device.address.upper() == address and not found.done():
+                found.set_result(device)
+
+        async with self._ear.listening(heard):
+            return await found
+
+    async def _connect(self, address: str, device: BLEDevice) -> "ConnectedPeer":
+        inbox = Inbox(MAX_NOTIFICATIONS)
+        client = self._radio.client(device, lambda _: inbox.end(f"the link to {address} broke"))
+        try:
+            await client.connect()
+            peer = ConnectedPeer(address, client, _characteristic(client, WRITE_UUID), inbox)
+            await _subscribe(client, _characteristic(client, NOTIFY_UUID), peer.notified)
+        except BaseException as problem:
+            await _disconnect(client)
+            if isinstance(problem, (BleakError, OSError, EOFError, TimeoutError)):
+                raise LinkLost(f"{address} can't be connected to: {problem or type(problem).__name__}") from problem
+            raise
+        return peer
+
+
+class ConnectedPeer:
+    """A peripheral that we are connected to."""
+
+    def __init__(self, address: str, client: BleakClient, said: BleakGATTCharacteristic, inbox: Inbox) -> None:
+        self._address = address
+        self._client = client
+        self._said = said
+        self._inbox = inbox
+        self._unacknowledged = 0
+        self._closed = False
+
+    @property
+    def source(self) -> str:
+        return self._address
+
+    @property
+    def packet_bytes(self) -> int:
+        """What a write command carries now: 20 until the two radios agreed on more."""
+        return packet_bytes(self._said.max_write_without_response_size + ATT_HEADER_BYTES)
+
+    async def write(self, fragment: bytes) -> None:
+        """Most as commands, which the link delivers but nobody acknowledges; every so often one that waits until the
+        peer has taken all before it. Raises LinkLost."""
+        if self._inbox.lost:
+            raise LinkLost(f"the link to {self._address} broke")
+        self._unacknowledged = (self._unacknowledged + 1) % ACKNOWLEDGED_EVERY
+        try:
+            await self._client.write_gatt_char(self._said, fragment, response=self._unacknowledged == 0)
+        except (BleakError, OSError, EOFError) as problem:
+            raise LinkLost(f"the link to {self._address} broke: {problem or type(problem).__name__}") from problem
+
+    async def receive(self) -> bytes:
+        return await self._inbox.get()
+
+    def notified(self, _: BleakGATTCharacteristic, value: bytearray) -> None:
+        """bleak's callback."""
+        if not self._inbox.put(bytes(value)):
+            self._inbox.end(f"{self._address} says more than we can take")
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._inbox.end("the link was closed")
+            await _disconnect(self._client)
+
+
+def _characteristic(client: BleakClient, uuid: str) -> BleakGATTCharacteristic:
+    """Looked up inside our service: after a peer's restart the system may remember two of them, of which the one with
+    the higher handle is the newer. Raises LinkLost."""
+    services = sorted((one for one in client.services if one.uuid == SERVICE_UUID), key=lambda one: one.handle)
+    for service in reversed(services):
+        characteristic = service.get_characteristic(uuid)
+        if characteristic is not None:
+            return characteristic
+    raise LinkLost(f"{client.address} does not offer our service any more")
+
+
+async def _subscribe(
+    client: BleakClient,
+    characteristic: BleakGATTCharacteristic,
+    notified: Callable[[BleakGATTCharacteristic, bytearray], None],
+) -> None:
+    """By AcquireNotify, where bleak's backend has it, or else by StartNotify."""
+    try:
+        await client.start_notify(characteristic, notified)
+    except BleakError as problem:
+        if not client.is_connected:
+            raise
+        _LOG.debug("%s: subscribing again the other way after %s", client.address, problem)
+        await client.start_notify(characteristic, notified, bluez={"use_start_notify": True})
+
+
+async def _disconnect(client: BleakClient) -> None:
+    """With a deadline, whatever becomes of it; also while we are being cancelled."""
+    with contextlib.suppress(BleakError, OSError, EOFError, TimeoutError):
+        async with asyncio.timeout(DISCONNECT_MS / 1000):
+            await client.disconnect()
