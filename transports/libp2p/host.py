@@ -1,0 +1,268 @@
+"""The libp2p host: lives on the trio side of the bridge."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from transports.errors import LinkLost
+from transports.libp2p.address import InvalidAddress, PeerAddress
+from transports.libp2p.bridge import Bridge
+from transports.libp2p.library import (
+    ID,
+    NOISE_ID,
+    YAMUX_ID,
+    BaseLibp2pError,
+    BasicHost,
+    ConnectionConfig,
+    Direction,
+    INetConn,
+    INetStream,
+    Multiaddr,
+    Noise,
+    PeerStore,
+    PingService,
+    RetryConfig,
+    Swarm,
+    SwarmConn,
+    TProtocol,
+    TransportUpgrader,
+    create_new_key_pair,
+    create_new_noise_key_pair,
+)
+from transports.libp2p.muxer import BoundedYamux
+from transports.libp2p.pipe import FOREIGN, StreamPipe, let_go
+from transports.libp2p.sighting import SIGHTING_BYTES, SIGHTING_PROTOCOL
+from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, opened
+
+TRADE_PROTOCOL = "/v2x/trade/1.0.0"
+UPGRADE_S = 5
+"""For Noise and yamux, of either direction; measured: 30-60 ms. A stranger who connects and says nothing holds one of
+the connections for so long."""
+NEGOTIATION_S = 5
+"""To agree on a stream's protocol."""
+MAX_PIPES = 96
+"""Accepted at once, of all peers."""
+MAX_PIPES_A_PEER = 2
+"""A peer needs one; for a moment there may be the one that it lost beside the one that it opened anew."""
+IDLE_S = 30
+"""How long a connection that a peer opened may be of no use."""
+
+
+def peer_id_of(seed: bytes) -> str:
+    """The peer id that belongs to the 32 bytes of an Ed25519 key."""
+    return str(ID.from_pubkey(create_new_key_pair(seed).public_key))
+
+
+class Host:
+    """run: everything. The other methods belong to the trio side too, and need `run` to be running."""
+
+    def __init__(self, bridge: Bridge, seed: bytes, counters: Counters, accept: Callable[[StreamPipe], None]) -> None:
+        """accept: called on the asyncio side with each pipe that a peer opened."""
+        self._bridge = bridge
+        self._keys = create_new_key_pair(seed)
+        self._counters = counters
+        self._accept = accept
+        self.peer_id = ID.from_pubkey(self._keys.public_key)
+        self.shown: bytes | None = None
+        """What a peer that asks is told; None is silence."""
+        self._uses: Counter[ID] = Counter()
+        self._accepted: Counter[ID] = Counter()
+        self._dialling: dict[ID, trio.Lock] = {}
+        self._sockets: Sockets | None = None
+        self._host: BasicHost | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._running()[0].address.value_for_protocol("tcp") or 0)
+
+    async def run(self, host: str, port: int, started: Callable[[], None]) -> None:
+        """Listen and answer until cancelled. Raises PortTaken."""
+        async with opened(host, port, self._counters) as sockets, self._hosted(sockets):
+            started()
+            await trio.sleep_forever()
+
+    @asynccontextmanager
+    async def _hosted(self, sockets: Sockets) -> AsyncIterator[None]:
+        self._sockets, self._host = sockets, self._build(sockets)
+        try:
+            async with self._host.run(listen_addrs=[sockets.address]), trio.open_nursery() as nursery:
+                nursery.start_soon(self._reap)
+                yield
+                nursery.cancel_scope.cancel()
+        finally:
+            self._sockets = self._host = None
+
+    def _build(self, sockets: Sockets) -> BasicHost:
+        peers = PeerStore()
+        peers.add_key_pair(self.peer_id, self._keys)
+        noise = Noise(self._keys, noise_privkey=create_new_noise_key_pair().private_key)
+        upgrader = TransportUpgrader({NOISE_ID: noise}, {TProtocol(YAMUX_ID): BoundedYamux}, UPGRADE_S)
+        limits = ConnectionConfig(
+            max_connections=MAX_CONNECTIONS,
+            min_connections=0,
+            low_watermark=0,  # it never dials anybody by itself
+            high_watermark=MAX_CONNECTIONS,
+            inbound_upgrade_timeout=UPGRADE_S,
+            outbound_upgrade_timeout=UPGRADE_S,
+            inbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
+            outbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
+        )
+        once = RetryConfig(max_retries=0)
+        swarm = Swarm(self.peer_id, peers, upgrader, [sockets], retry_config=once, connection_config=limits)
+        host = BasicHost(swarm, disable_identify_address_discovery=True, negotiate_timeout=NEGOTIATION_S)
+        host.set_stream_handler(TProtocol(TRADE_PROTOCOL), self._on_trade)
+        host.set_stream_handler(TProtocol(SIGHTING_PROTOCOL), self._on_sighting)
+        return host
+
+    async def dial(self, address: PeerAddress) -> StreamPipe:
+        """A pipe to a peer. Raises LinkLost, also when somebody else is there."""
+        peer = _peer(address)
+        self._uses[peer] += 1
+        try:
+            stream = await self._stream(address, peer, TRADE_PROTOCOL)
+        except BaseException:
+            self._release(peer)
+            raise
+        pipe = StreamPipe(self._bridge, str(peer))
+        self._bridge.spawn(self._carry, pipe, stream, peer)
+        return pipe
+
+    async def ask(self, address: PeerAddress) -> bytes | None:
+        """What the peer shows to everybody; None if it is silent, not there, or not who it should be."""
+        peer = _peer(address)
+        self._uses[peer] += 1
+        try:
+            stream = await self._stream(address, peer, SIGHTING_PROTOCOL)
+            try:
+                return await _read_all(stream)
+            finally:
+                await let_go(stream)
+        except (LinkLost, *FOREIGN):
+            return None
+        finally:
+            self._release(peer)
+
+    async def ping(self, address: PeerAddress) -> int:
+        """The round trip in microseconds. Raises LinkLost."""
+        peer = _peer(address)
+        self._uses[peer] += 1
+        try:
+            await self._connect(address, peer)
+            (took_us,) = await PingService(self._running()[1]).ping(peer)
+            return int(took_us)
+        except FOREIGN as problem:
+            raise LinkLost(f"{address} does not answer a ping") from problem
+        finally:
+            self._release(peer)
+
+    def _running(self) -> tuple[Sockets, BasicHost]:
+        if self._sockets is None or self._host is None:
+            raise LinkLost("the libp2p host is not running")
+        return self._sockets, self._host
+
+    async def _stream(self, address: PeerAddress, peer: ID, protocol: str) -> INetStream:
+        for attempt in (1, 2):
+            fresh = await self._connect(address, peer)
+            try:
+                return await self._running()[1].new_stream(peer, [TProtocol(protocol)])
+            except FOREIGN as problem:
+                if fresh or attempt == 2:
+                    raise LinkLost(f"{address} does not speak {protocol}") from problem
+        raise AssertionError("the second attempt returns or raises")
+
+    async def _connect(self, address: PeerAddress, peer: ID) -> bool:
+        """Have a connection to that peer: one that is there, which may be about to end, or a fresh one (then True)."""
+        if peer == self.peer_id:
+            raise LinkLost(f"{address} is this node itself")
+        async with self._dialling.setdefault(peer, trio.Lock()):
+            swarm = self._running()[1].get_network()
+            if any(not connection.is_closed for connection in self._connections(peer)):
+                return False
+            try:
+                await swarm.dial_addr(Multiaddr(str(address)), peer)
+            except FOREIGN as problem:
+                raise LinkLost(f"{address} can't be reached: {problem}") from problem
+            return True
+
+    async def _carry(self, pipe: StreamPipe, stream: INetStream, peer: ID) -> None:
+        try:
+            await pipe.carry(stream)
+        finally:
+            self._release(peer)
+
+    def _release(self, peer: ID) -> None:
+        """One use of a peer's connections less; without any, those that we opened are closed. The peer's own are his to
+        close: he may just be opening a stream in one."""
+        self._uses[peer] -= 1
+        if not self._uses[peer]:
+            del self._uses[peer]
+            self._dialling.pop(peer, None)
+            if self._host is not None:
+                self._bridge.spawn(self._hang_up, peer)
+
+    async def _hang_up(self, peer: ID) -> None:
+        for connection in self._connections(peer):
+            if isinstance(connection, SwarmConn) and connection.direction == Direction.OUTBOUND:
+                await _close(connection)
+
+    async def _reap(self) -> None:
+        """Close what peers opened and made no use of."""
+        useless: set[INetConn] = set()
+        while True:
+            await trio.sleep(IDLE_S)
+            now = {connection for connection in self._connections() if not self._uses[connection.muxed_conn.peer_id]}
+            for connection in now & useless:
+                await _close(connection)
+            useless = now - useless
+
+    def _connections(self, peer: ID | None = None) -> list[INetConn]:
+        return [] if self._host is None else self._host.get_network().get_connections(peer)
+
+    async def _on_trade(self, stream: INetStream) -> None:
+        peer = stream.muxed_conn.peer_id
+        if self._accepted.total() >= MAX_PIPES or self._accepted[peer] >= MAX_PIPES_A_PEER:
+            await let_go(stream)
+            return
+        self._accepted[peer] += 1
+        self._uses[peer] += 1
+        try:
+            pipe = StreamPipe(self._bridge, str(peer))
+            self._bridge.to_asyncio(self._accept, pipe)
+            await pipe.carry(stream)
+        finally:
+            self._accepted[peer] -= 1
+            if not self._accepted[peer]:
+                del self._accepted[peer]
+            self._release(peer)
+
+    async def _on_sighting(self, stream: INetStream) -> None:
+        with contextlib.suppress(*FOREIGN):
+            if self.shown is not None:
+                await stream.write(self.shown)
+                await stream.close()
+                return
+        await let_go(stream)
+
+
+def _peer(address: PeerAddress) -> ID:
+    try:
+        return ID.from_string(address.peer_id)
+    except (BaseLibp2pError, ValueError) as problem:
+        raise InvalidAddress(f"{address.peer_id} is no peer id") from problem
+
+
+async def _close(connection: INetConn) -> None:
+    with contextlib.suppress(*FOREIGN):
+        await connection.close()
+
+
+async def _read_all(stream: INetStream) -> bytes:
+    """What comes until the end, one byte more than a sighting at most."""
+    data = b""
+    with contextlib.suppress(EOFError):
+        while len(data) <= SIGHTING_BYTES and (more := await stream.read(SIGHTING_BYTES + 1)):
+            data += more
+    return data
