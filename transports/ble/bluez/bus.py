@@ -49,7 +49,7 @@ class Bus:
         self._owner = ""
         self._asked: Answered = lambda _: False
         self._signalled: Callable[[Message], None] = lambda _: None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching = asyncio.create_task(self._watch())
         self._on_the_way: set[socket.socket] = set()
         self.ended = asyncio.Event()
 
@@ -100,20 +100,13 @@ class Bus:
     async def aclose(self) -> None:
         """Leave the bus: bluetoothd then forgets whatever this connection registered. Idempotent."""
         self.ended.set()
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
         self._connection.disconnect()
-        # Repeats the error that broke the connection, if one did.
-        with contextlib.suppress(Exception):
-            await self._connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        await asyncio.wait({self._watching})
         for end in list(self._on_the_way):
             self._arrived(end)
 
     async def _find(self, wake: bool) -> None:
         self._connection.add_message_handler(self._heard)
-        self._watching = asyncio.create_task(self._watch())
         for rule in (
             f"type='signal',sender='{DAEMON}',member='NameOwnerChanged',arg0='{BLUEZ}'",
             f"type='signal',sender='{BLUEZ}',interface='{OBJECT_MANAGER}',member='InterfacesRemoved'",
@@ -129,7 +122,7 @@ class Bus:
             raise no_bluetoothd() from None
 
     async def _watch(self) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # that which broke the connection, if one did
             await self._connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
         self.ended.set()
 
