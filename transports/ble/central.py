@@ -22,8 +22,8 @@ MAX_NOTIFICATIONS = 1024
 """Fragments that wait for us: four messages of the largest size in the smallest packets. A peripheral that goes on
 regardless loses its link."""
 
-ACKNOWLEDGED_EVERY = 8
-"""Every so many fragments the peripheral acknowledges one: see docs/decisions/0015."""
+ACKNOWLEDGED_EVERY = 16
+"""Every so many fragments the peripheral acknowledges one (docs/decisions/0015): well below what it lets wait for it."""
 
 DISCONNECT_MS = 2_000
 
@@ -38,6 +38,14 @@ class Centre:
         self._ear = ear
         self._octets = octets
         self._turn = asyncio.Lock()
+        self._links: set[str] = set()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a link came up or ended."""
+
+    @property
+    def linked(self) -> bool:
+        """Whether any link is up."""
+        return bool(self._links)
 
     async def connect(self, address: str) -> FragmentPipe:
         """Whoever calls sets the deadline; cancelling leaves nothing. Raises LinkLost, LocalTransportError."""
@@ -59,18 +67,26 @@ class Centre:
             return await found
 
     async def _connect(self, address: str, device: BLEDevice) -> "ConnectedPeer":
-        inbox = Inbox(MAX_NOTIFICATIONS)
+        inbox = Inbox(MAX_NOTIFICATIONS, lambda: self._ended(address))
         client = self._radio.client(device, lambda _: inbox.end(f"the link to {address} broke"))
         try:
             await client.connect()
             peer = ConnectedPeer(address, client, _characteristic(client, WRITE_UUID), inbox)
             await _subscribe(client, _characteristic(client, NOTIFY_UUID), peer.notified)
         except BaseException as problem:
+            inbox.end("the link was closed")
             await _disconnect(client)
             if isinstance(problem, (BleakError, OSError, EOFError, TimeoutError)):
                 raise LinkLost(f"{address} can't be connected to: {problem or type(problem).__name__}") from problem
             raise
+        if not inbox.lost:
+            self._links.add(address)
+            self.changed()
         return peer
+
+    def _ended(self, address: str) -> None:
+        self._links.discard(address)
+        self.changed()
 
 
 class ConnectedPeer:

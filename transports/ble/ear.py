@@ -44,7 +44,7 @@ class Ear:
             yield
         finally:
             self._listeners.discard(heard)
-            await self._adjust()
+            await self._leave()
 
     @asynccontextmanager
     async def hushed(self) -> AsyncIterator[None]:
@@ -55,7 +55,7 @@ class Ear:
             yield
         finally:
             self._hushed -= 1
-            await self._adjust()
+            await self._leave()
 
     async def _adjust(self) -> None:
         """Start or stop as is wanted when our turn comes."""
@@ -66,6 +66,13 @@ class Ear:
             elif not wanted and self._scanner is not None:
                 scanner, self._scanner = self._scanner, None
                 await _stop(scanner)
+
+    async def _leave(self) -> None:
+        """As `_adjust`; a radio that does not scan on for the others is no error of whoever leaves."""
+        try:
+            await self._adjust()
+        except LocalTransportError as problem:
+            _LOG.warning("%s", problem)
 
     async def _start(self) -> BleakScanner:
         scanner = self._make(self._hear)

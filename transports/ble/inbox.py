@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from transports.errors import LinkLost
 
 
 class Inbox:
-    """A bounded queue that can be ended. One receiver."""
+    """A bounded queue that can be ended. One receiver. ended: called once, when it is."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, ended: Callable[[], None] | None = None) -> None:
         self._most = most
+        self._ended = ended
         self._waiting: deque[bytes] = deque()
         self._why_lost: str | None = None
         self._news = asyncio.Event()
@@ -35,6 +37,8 @@ class Inbox:
         if self._why_lost is None:
             self._why_lost = why
             self._news.set()
+            if self._ended is not None:
+                self._ended()
 
     async def get(self) -> bytes:
         """The next one; after those that came before the end, raises LinkLost."""

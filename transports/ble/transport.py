@@ -129,8 +129,8 @@ class _Running:
         self._centre = Centre(radio, self.ear, octets)
         self.trunks = Trunks(BEARER, self._connect)
         self.reception = Reception(handler, octets)
-        self.announcer = Announcer(radio.peripheral, lambda: bool(self.reception.sources))
-        self.reception.changed = self.announcer.links_changed
+        self.announcer = Announcer(radio.peripheral, lambda: self._centre.linked or bool(self.reception.sources))
+        self._centre.changed = self.reception.changed = self.announcer.links_changed
 
     @asynccontextmanager
     async def up(self) -> AsyncIterator[None]:
@@ -141,7 +141,9 @@ class _Running:
                 yield
             finally:
                 showing.cancel()
-                await asyncio.gather(showing, self.trunks.aclose(), self.reception.aclose(), return_exceptions=True)
+                await asyncio.gather(self.trunks.aclose(), self.reception.aclose())
+                with contextlib.suppress(asyncio.CancelledError):
+                    await showing
 
     async def _connect(self, address: str) -> FragmentPipe:
         if address == self._radio.address:

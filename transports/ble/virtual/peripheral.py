@@ -14,7 +14,7 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from transports.ble.advertisement import COMPANY_ID
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID, packet_bytes
 from transports.ble.inbox import Inbox
-from transports.ble.peripheral import MAX_WRITES, Arrived
+from transports.ble.peripheral import MAX_CENTRALS, MAX_WRITES, Arrived
 from transports.ble.virtual.client import has_room
 from transports.ble.virtual.scanner import COMMAND_MS
 from transports.errors import LinkLost, LocalTransportError
@@ -106,6 +106,10 @@ class _Served:
 
     def _connected(self, connection: Connection) -> None:
         if connection.role != hci.Role.PERIPHERAL:
+            return
+        if len(self._impatience) + len(self._centrals) >= MAX_CENTRALS:
+            self._start(_disconnect(connection))
+            self._start(self._again())
             return
         loop = asyncio.get_running_loop()
         self._impatience[connection] = loop.call_later(

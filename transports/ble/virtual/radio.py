@@ -46,9 +46,11 @@ class VirtualRadio:
         return None if self._device is None else self._device.random_address.to_string(False)
 
     def device(self) -> Device:
-        """bumble's. Raises LocalTransportError when not open."""
-        if self._device is None:
+        """bumble's. Raises LocalTransportError when not open, or when the air is gone."""
+        if self._device is None or self._wire is None:
             raise LocalTransportError("the virtual radio is not open")
+        if self._wire.terminated.done():
+            raise LocalTransportError(f"the virtual air at {self._place} is gone: start it, then this node, again")
         return self._device
 
     @asynccontextmanager
