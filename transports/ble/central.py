@@ -23,7 +23,7 @@ MAX_NOTIFICATIONS = 1024
 regardless loses its link."""
 
 ACKNOWLEDGED_EVERY = 16
-"""Every so many fragments the peripheral acknowledges one (docs/decisions/0015): well below what it lets wait for it."""
+"""Every so many fragments the peripheral acknowledges one (docs/decisions/0015): far fewer than it lets wait."""
 
 DISCONNECT_MS = 2_000
 
