@@ -156,7 +156,9 @@ class _Running:
 def _radio(settings: BleSettings) -> Radio:
     """Imported only when it is wanted: the virtual one is an extra, and the real one needs its system."""
     if settings.air is None:
-        raise LocalTransportError("this build has no radio but the virtual one: name an air")
+        from transports.ble.system import SystemRadio
+
+        return SystemRadio(settings.adapter, settings.peripheral_adapter)
     try:
         from transports.ble.virtual.radio import VirtualRadio
     except ImportError as problem:
