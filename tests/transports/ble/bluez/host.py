@@ -60,10 +60,12 @@ class Host:
         self._bluetoothd = started(command, environment)
 
     def stop_bluetoothd(self) -> None:
-        self._bluetoothd = stopped(self._bluetoothd)
+        process, self._bluetoothd = self._bluetoothd, None
+        stopped(process)
 
     def stop_bus(self) -> None:
-        self._bus = stopped(self._bus)
+        process, self._bus = self._bus, None
+        stopped(process)
 
     def stop(self) -> None:
         self.stop_bluetoothd()

@@ -1,4 +1,4 @@
-"""A stand-in for bluetoothd in a process of its own: BlueZoo 1.0.2, made to behave like bluetoothd where we depend on it.
+"""A stand-in for bluetoothd in a process of its own: BlueZoo 1.0.2, made to do as bluetoothd where we depend on it.
 
     python -m tests.transports.ble.bluez.stand_in --adapter 00:11:22:33:44:01 [--off] [--roles central] [--version 5.70]
 
@@ -8,8 +8,8 @@ loaded here, by the process that this file starts: nothing of the product import
 What bluetoothd does otherwise than BlueZoo (from bluetoothd's sources, src/gatt-database.c and src/adapter.c):
 - ManufacturerData has numbers as keys, and a device heard again signals so;
 - services and sockets of a device go when it disconnects;
-- each central has a notify socket and a write socket of its own; where AcquireWrite is refused with 0x0e, the write goes
-  by WriteValue.
+- each central has a notify socket and a write socket of its own; where AcquireWrite is refused with 0x0e, the write
+  goes by WriteValue.
 """
 
 import argparse
@@ -54,10 +54,9 @@ def main() -> None:
 
 def number_keys() -> None:
     for kind in device.Device.__mro__:
-        described_property = vars(kind).get("ManufacturerData")
-        for one in (described_property, getattr(described_property, "dbus_property", None)):
-            if getattr(one, "property_signature", None) == "a{sv}":
-                one.property_signature = "a{qv}"
+        described_property: Any = vars(kind).get("ManufacturerData")
+        if getattr(described_property, "property_signature", None) == "a{sv}":
+            described_property.property_signature = "a{qv}"
 
 
 def heard_again() -> None:

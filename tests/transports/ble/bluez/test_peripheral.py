@@ -9,7 +9,6 @@ from bleak import BleakClient, BleakScanner
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
 
-from tests.transports.ble.bluez.host import Host
 from transports.ble.advertisement import COMPANY_ID
 from transports.ble.bluez.peripheral import BluezPeripheral
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
