@@ -18,7 +18,7 @@ LEAST_VERSION: Version = (5, 48)
 SEPARATE_VERSION: Version = (5, 69)
 """The first that asks for sockets for each central. Before, all shared those of the first: one peer at a time works."""
 
-_MODALIAS = re.compile(r"usb:v1D6Bp0246d([0-9A-Fa-f]{2})([0-9A-Fa-f]{2})")
+_MODALIAS = re.compile(r"usb:v1D6Bp0246d([0-9A-F]{2})([0-9A-F]{2})", re.IGNORECASE)
 _RFKILL = Path("/sys/class/rfkill")
 
 
@@ -60,30 +60,29 @@ def adapters(objects: Objects) -> list[Adapter]:
 
 
 def choose(objects: Objects, name: str | None) -> Adapter:
-    """The adapter of this name, or the first that is on. Raises Obstacle for none, or one that can't be used."""
+    """As `pick`, but raises Obstacle also for one that can't be used as it is."""
+    chosen = pick(objects, name)
+    if not chosen.powered:
+        raise radio_off(chosen.name, radio_block(chosen.name))
+    if chosen.version is not None and chosen.version < LEAST_VERSION:
+        raise bluez_too_old(spelled(chosen.version), spelled(LEAST_VERSION))
+    if not chosen.peripheral:
+        raise no_peripheral_role(chosen.name)
+    return chosen
+
+
+def pick(objects: Objects, name: str | None) -> Adapter:
+    """The adapter of this name, or the first that is on and can be seen. Raises Obstacle where there is none."""
     known = adapters(objects)
     if not known:
         raise no_adapter()
     if name is None:
         usable = [adapter for adapter in known if adapter.powered and adapter.peripheral]
-        chosen = next(iter(usable or [adapter for adapter in known if adapter.powered] or known))
-    else:
-        matching = [adapter for adapter in known if adapter.name == name]
-        if not matching:
-            raise unknown_adapter(name, [adapter.name for adapter in known])
-        chosen = matching[0]
-    check(chosen)
-    return chosen
-
-
-def check(adapter: Adapter) -> None:
-    """Raises Obstacle when it can't be used as it is."""
-    if not adapter.powered:
-        raise radio_off(adapter.name, radio_block(adapter.name))
-    if adapter.version is not None and adapter.version < LEAST_VERSION:
-        raise bluez_too_old(spelled(adapter.version), spelled(LEAST_VERSION))
-    if not adapter.peripheral:
-        raise no_peripheral_role(adapter.name)
+        return next(iter(usable or [adapter for adapter in known if adapter.powered] or known))
+    for adapter in known:
+        if adapter.name == name:
+            return adapter
+    raise unknown_adapter(name, [adapter.name for adapter in known])
 
 
 def bluez_version(modalias: object) -> Version | None:

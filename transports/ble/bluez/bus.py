@@ -196,7 +196,9 @@ async def _connected() -> MessageBus:
     except PermissionError:
         raise no_permission("reach the bus") from None
     except AuthError as error:
-        raise no_permission(f"reach the bus ({error})") from error
+        if "REJECTED" in str(error):
+            raise no_permission("reach the bus") from error
+        raise no_dbus(str(error)) from error
     except TimeoutError:
         raise no_dbus(f"it does not answer within {CALL_MS} ms") from None
     except (OSError, EOFError, DBusFastError, ValueError) as error:
