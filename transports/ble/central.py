@@ -151,9 +151,10 @@ async def _subscribe(
     characteristic: BleakGATTCharacteristic,
     notified: Callable[[BleakGATTCharacteristic, bytearray], None],
 ) -> None:
-    """By AcquireNotify, where bleak's backend has it, or else by StartNotify."""
+    """By AcquireNotify on BlueZ: its socket keeps every notification and their order, where StartNotify's signals may
+    run into one another. Where that is refused, by those."""
     try:
-        await client.start_notify(characteristic, notified)
+        await client.start_notify(characteristic, notified, bluez={"use_start_notify": False})
     except BleakError as problem:
         if not client.is_connected:
             raise

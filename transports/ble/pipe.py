@@ -100,12 +100,12 @@ class FragmentPipe:
     async def _put_one(self, fragment: bytes) -> None:
         if self._closed:
             raise LinkLost("the link was closed")
+        self._octets.sent += len(fragment)  # before it goes: its answer may be here before `put` returns
         try:
             async with asyncio.timeout(SEND_MS / 1000):
                 await self._put(fragment)
         except TimeoutError:
             raise LinkLost(f"{self.source} took nothing in {SEND_MS} ms") from None
-        self._octets.sent += len(fragment)
 
     async def _next(self) -> bytes:
         while True:

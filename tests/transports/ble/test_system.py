@@ -1,0 +1,58 @@
+"""The BLE bearer over BlueZ's D-Bus, both roles, with a stand-in for bluetoothd: what a machine with a radio runs."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.transport_contract import Bench, Peer, TransportContract, badge, look
+from tests.transports.ble.bluez.host import ADDRESSES, Host, host, obstacle
+from transports.ble.settings import BleSettings
+from transports.ble.transport import BleTransport
+from transports.interface import Transport
+
+NAMES = "bac"
+
+
+class SystemBench:
+    """A `Bench`: each node has an adapter of its own."""
+
+    def transport(self, name: str) -> Transport:
+        transport = BleTransport(BleSettings(adapter=f"hci{NAMES.index(name)}"))
+        transport.announce(badge())
+        return transport
+
+    def address(self, name: str) -> str:
+        return ADDRESSES[NAMES.index(name)]
+
+
+@pytest.fixture(scope="module")
+def bluetooth() -> Iterator[Host]:
+    missing = obstacle()
+    if missing is not None:
+        said = f"the bearer over BlueZ is not tested: {missing}"
+        if os.environ.get("CI"):
+            pytest.fail(said)
+        pytest.skip(said)
+    with host() as made:
+        made.start_bus()
+        made.start_bluetoothd(adapters=3)
+        yield made
+
+
+class TestBleTransportOverBlueZ(TransportContract):
+    silence_ms = 500
+    window_ms = 1_500
+
+    @pytest.fixture
+    def bench(self, bluetooth: Host, monkeypatch: pytest.MonkeyPatch) -> Bench:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+        return SystemBench()
+
+    @pytest.mark.parametrize("first_to_stop", ["dialer", "acceptor"])
+    async def test_stopping_with_work_in_flight_leaves_nothing(self, bench: Bench, first_to_stop: str) -> None:
+        """bleak opens one connection to the bus in each event loop, and keeps it."""
+        other = bench.transport("c")
+        async with other.serving(Peer()):
+            await look(other, 10)
+        await super().test_stopping_with_work_in_flight_leaves_nothing(bench, first_to_stop)
