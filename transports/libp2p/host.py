@@ -10,8 +10,10 @@ import trio
 from transports.errors import LinkLost
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.bridge import Bridge
+from transports.libp2p.guard import NEGOTIATION_S, Guard, NoAutoConnector
 from transports.libp2p.library import (
     ID,
+    IDENTIFY_PUSH_ID,
     NOISE_ID,
     YAMUX_ID,
     BaseLibp2pError,
@@ -27,12 +29,13 @@ from transports.libp2p.library import (
     RetryConfig,
     Swarm,
     SwarmConn,
+    TMuxerOptions,
     TProtocol,
     TransportUpgrader,
     create_new_key_pair,
     create_new_noise_key_pair,
 )
-from transports.libp2p.muxer import BoundedYamux
+from transports.libp2p.muxer import BoundedMuxers, BoundedYamux
 from transports.libp2p.pipe import FOREIGN, StreamPipe, let_go
 from transports.libp2p.sighting import SIGHTING_BYTES, SIGHTING_PROTOCOL
 from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, opened
@@ -41,8 +44,6 @@ TRADE_PROTOCOL = "/v2x/trade/1.0.0"
 UPGRADE_S = 5
 """For Noise and yamux, of either direction; measured: 30-60 ms. A stranger who connects and says nothing holds one of
 the connections for so long."""
-NEGOTIATION_S = 5
-"""To agree on a stream's protocol."""
 MAX_PIPES = 96
 """Accepted at once, of all peers."""
 MAX_PIPES_A_PEER = 2
@@ -99,11 +100,13 @@ class Host:
         peers = PeerStore()
         peers.add_key_pair(self.peer_id, self._keys)
         noise = Noise(self._keys, noise_privkey=create_new_noise_key_pair().private_key)
-        upgrader = TransportUpgrader({NOISE_ID: noise}, {TProtocol(YAMUX_ID): BoundedYamux}, UPGRADE_S)
+        muxers: TMuxerOptions = {TProtocol(YAMUX_ID): BoundedYamux}
+        upgrader = TransportUpgrader({NOISE_ID: noise}, muxers, UPGRADE_S)
+        upgrader.muxer_multistream = BoundedMuxers(muxers, UPGRADE_S)
         limits = ConnectionConfig(
             max_connections=MAX_CONNECTIONS,
             min_connections=0,
-            low_watermark=0,  # it never dials anybody by itself
+            low_watermark=0,
             high_watermark=MAX_CONNECTIONS,
             inbound_upgrade_timeout=UPGRADE_S,
             outbound_upgrade_timeout=UPGRADE_S,
@@ -112,7 +115,12 @@ class Host:
         )
         once = RetryConfig(max_retries=0)
         swarm = Swarm(self.peer_id, peers, upgrader, [sockets], retry_config=once, connection_config=limits)
+        swarm.auto_connector = NoAutoConnector(swarm)
         host = BasicHost(swarm, disable_identify_address_discovery=True, negotiate_timeout=NEGOTIATION_S)
+        guard = Guard(host, sockets)
+        swarm.set_stream_handler(guard.handle)
+        swarm.register_notifee(guard)
+        host.remove_stream_handler(IDENTIFY_PUSH_ID)  # a way to have us keep things, and nothing that we need
         host.set_stream_handler(TProtocol(TRADE_PROTOCOL), self._on_trade)
         host.set_stream_handler(TProtocol(SIGHTING_PROTOCOL), self._on_sighting)
         return host

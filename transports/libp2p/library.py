@@ -45,16 +45,30 @@ def _surroundings_kept() -> Iterator[None]:
 
 
 with _surroundings_kept():
-    from libp2p.abc import IListener, INetConn, INetStream, IRawConnection, ITransport
+    from libp2p import new_host
+    from libp2p.abc import (
+        IListener,
+        IMuxedConn,
+        IMuxedStream,
+        INetConn,
+        INetStream,
+        INetwork,
+        INotifee,
+        IRawConnection,
+        ISecureConn,
+        ITransport,
+    )
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.crypto.keys import KeyPair
     from libp2p.crypto.x25519 import create_new_key_pair as create_new_noise_key_pair
-    from libp2p.custom_types import THandler, TProtocol
+    from libp2p.custom_types import THandler, TMuxerOptions, TProtocol
     from libp2p.exceptions import BaseLibp2pError
     from libp2p.host.basic_host import BasicHost
     from libp2p.host.ping import PingService
+    from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH_ID
     from libp2p.io.abc import ReadWriteCloser
     from libp2p.io.exceptions import ConnectionClosedError
+    from libp2p.network.auto_connector import AutoConnector
     from libp2p.network.config import ConnectionConfig, RetryConfig
     from libp2p.network.connection import swarm_connection
     from libp2p.network.connection.raw_connection import RawConnection
@@ -63,13 +77,18 @@ with _surroundings_kept():
     from libp2p.network.swarm import Swarm
     from libp2p.peer.id import ID
     from libp2p.peer.peerstore import PeerStore
+    from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError
+    from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
     from libp2p.rcmgr import Direction
     from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
     from libp2p.security.noise.transport import Transport as Noise
+    from libp2p.stream_muxer.exceptions import MuxedStreamError
+    from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
     from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
     from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
     from libp2p.transport.exceptions import OpenConnectionError
     from libp2p.transport.upgrader import TransportUpgrader
+    from libp2p.utils.varint import read_varint_prefixed_bytes_limited
     from multiaddr import Multiaddr  # type: ignore[import-untyped, unused-ignore]
 
 if not any(isinstance(handler, OncePerPlace) for handler in _LOGGER.handlers):
@@ -80,20 +99,31 @@ setattr(swarm_connection, "logging", logging.getLogger(swarm_connection.__name__
 
 __all__ = [
     "ID",
+    "IDENTIFY_PUSH_ID",
     "NOISE_ID",
     "YAMUX_ID",
+    "AutoConnector",
     "BaseLibp2pError",
     "BasicHost",
     "ConnectionClosedError",
     "ConnectionConfig",
     "Direction",
     "IListener",
+    "IMuxedConn",
+    "IMuxedStream",
     "INetConn",
     "INetStream",
+    "INetwork",
+    "INotifee",
     "IRawConnection",
+    "ISecureConn",
     "ITransport",
     "KeyPair",
     "Multiaddr",
+    "MultiselectCommunicator",
+    "MultiselectCommunicatorError",
+    "MuxedStreamError",
+    "MuxerMultistream",
     "Noise",
     "OpenConnectionError",
     "PeerStore",
@@ -106,10 +136,13 @@ __all__ = [
     "Swarm",
     "SwarmConn",
     "THandler",
+    "TMuxerOptions",
     "TProtocol",
     "TransportUpgrader",
     "Yamux",
     "YamuxStream",
     "create_new_key_pair",
     "create_new_noise_key_pair",
+    "new_host",
+    "read_varint_prefixed_bytes_limited",
 ]

@@ -30,6 +30,9 @@ from transports.rates import SourceRates
 
 MAX_CONNECTIONS = 128
 """Sockets at once, of both directions; a microgrid has some dozens of members. One more is closed unread."""
+MAX_UNPROVEN_BYTES = 16_384
+"""What a connection may bring before its peer has proven a key: the Noise handshake and two choices of a protocol have
+under 1 KiB."""
 BACKLOG = 64
 """Connections that the kernel keeps for us."""
 ACCEPTS_BURST, ACCEPT_REFILL_MS, ACCEPT_SOURCES = 32, 100, 256
@@ -59,6 +62,8 @@ class CountedStream(ReadWriteCloser):
         self._reading, self._writing = trio.Lock(), trio.Lock()
         name = stream.socket.getpeername()
         self._remote = (str(name[0]), int(name[1]))
+        self._unproven_left = MAX_UNPROVEN_BYTES
+        self.proven = False
         self.closed = trio.Event()
         sockets.open.add(self)
 
@@ -73,6 +78,11 @@ class CountedStream(ReadWriteCloser):
             except trio.ClosedResourceError:
                 return b""
         self._sockets.counters.bytes_received += len(data)
+        if not self.proven:
+            self._unproven_left -= len(data)
+            if self._unproven_left < 0:
+                self.close_now()
+                raise ConnectionClosedError("too much before the handshake was over", transport="tcp")
         return data
 
     async def write(self, data: bytes) -> None:
@@ -135,6 +145,12 @@ class Sockets(ITransport):
 
     def protocols(self) -> list[str]:
         return ["tcp"]
+
+    def proven(self, remote: tuple[str, int] | None) -> None:
+        """The peer at the other end of that connection has proven a key."""
+        for stream in self.open:
+            if stream.get_remote_address() == remote:
+                stream.proven = True
 
     def accept(self, handler: THandler) -> None:
         """Begin to take connections."""

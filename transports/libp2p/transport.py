@@ -24,7 +24,8 @@ BEARER = "libp2p"
 ASKED_AT_ONCE = 8
 """Peers in one look around; each costs a connection."""
 FIRST_RESTART_MS, LAST_RESTART_MS = 500, 60_000
-"""The wait before the trio side is started again after it died; doubled each time, up to the last."""
+"""The wait before the trio side is started again after it died: doubled each time, up to the last, and the first again
+once it has lived for as long as the last."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -188,20 +189,26 @@ class _Serving:
 
     async def _supervise(self, bridge: Bridge) -> None:
         """Start the trio side again whenever it died: the library lets errors of single connections end it."""
+        loop = asyncio.get_running_loop()
         wait_ms = FIRST_RESTART_MS
         while True:
+            began_s = loop.time()
             problem = await bridge.ended()
             self._host = None
-            log.error("libp2p stopped unexpectedly, starting it again in %d ms", wait_ms, exc_info=problem)
-            while True:
-                await asyncio.sleep(wait_ms / 1000)
-                wait_ms = min(2 * wait_ms, LAST_RESTART_MS)
-                try:
-                    bridge = await self._begin()
-                except LocalTransportError as error:
-                    log.error("libp2p can't be started again: %s", error)
-                else:
-                    break
+            if (loop.time() - began_s) * 1000 > LAST_RESTART_MS:
+                wait_ms = FIRST_RESTART_MS
+            log.error("libp2p stopped unexpectedly, it is started again in %d ms", wait_ms, exc_info=problem)
+            bridge, wait_ms = await self._begin_again(wait_ms)
+
+    async def _begin_again(self, wait_ms: int) -> tuple[Bridge, int]:
+        """Until it succeeds. Returns what to wait the next time, too."""
+        while True:
+            await asyncio.sleep(wait_ms / 1000)
+            wait_ms = min(2 * wait_ms, LAST_RESTART_MS)
+            try:
+                return await self._begin(), wait_ms
+            except LocalTransportError as problem:
+                log.error("libp2p can't be started, the next attempt is in %d ms: %s", wait_ms, problem)
 
     def _accept(self, pipe: StreamPipe) -> None:
         task = asyncio.create_task(self._serve(pipe))

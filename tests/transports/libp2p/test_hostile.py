@@ -1,0 +1,244 @@
+"""What strangers send: bounded, said once at most, and nobody else notices."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from tests.contract.transport_contract import Peer
+from tests.transports.libp2p.bench import LoopbackBench
+from tests.transports.libp2p.hostile import attacking
+from transports.duplex.message import MAX_MESSAGE_BYTES
+from transports.interface import Link
+from transports.libp2p.address import parse_address
+from transports.libp2p.framing import enframe
+from transports.libp2p.host import MAX_PIPES_A_PEER
+from transports.libp2p.library import BaseLibp2pError, INetConn, MuxedStreamError, StreamError, Swarm, Yamux
+from transports.libp2p.muxer import MAX_BUFFERED_BYTES, MAX_STREAMS
+from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES, Sockets
+from transports.libp2p.transport import Libp2pTransport
+
+T = TypeVar("T")
+REQUEST = enframe(b"\x01\x01hello")
+ANSWER = enframe(b"\x04\x01hello")
+
+
+@asynccontextmanager
+async def honest() -> AsyncIterator[tuple[Libp2pTransport, Link]]:
+    """A node under attack, and an honest peer's link to it, which must work before and after."""
+    bench = LoopbackBench()
+    node, customer = bench.libp2p("b"), bench.libp2p("a")
+    async with node.serving(Peer()), customer.serving(Peer()):
+        link = await customer.dial(bench.address("b"))
+        life = node._running()._bridge
+        assert await link.request(b"before", timeout_ms=5_000) == b"before"
+        yield node, link
+        assert await link.request(b"after", timeout_ms=5_000) == b"after"
+        assert node._running()._bridge is life, "it died of it and was started again"
+        await link.aclose()
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a person who runs the node reads."""
+    ours = (record for record in caplog.records if record.name.startswith("transports."))
+    return [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (b"\xff\xff\xff\xff", "more than 2 bytes"),
+        (b"\x00", "0 bytes"),
+        (enframe(bytes(MAX_MESSAGE_BYTES + 1)), f"{MAX_MESSAGE_BYTES + 1} bytes"),
+        (enframe(b"\x63\x01who knows"), "kind 99"),
+        (enframe(b"\x04\x01an answer to nothing"), "wrong side"),
+    ],
+    ids=["garbage", "empty", "oversized", "unknown", "answer"],
+)
+async def test_what_is_no_message_ends_the_stream_and_is_said_once(
+    said: bytes, wrong: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with honest() as (node, _), attacking(node.address) as attacker:
+        assert await attacker.do(lambda: attacker.write(REQUEST + said)) in (ANSWER, b"")
+        for _ in range(4):
+            with contextlib.suppress(StreamError):
+                await attacker.do(lambda: attacker.write(said))
+    assert len(complaints(caplog)) == 1
+    assert wrong in complaints(caplog)[0]
+
+
+async def test_half_a_message_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    async with honest() as (node, _), attacking(node.address) as attacker:
+
+        async def half() -> None:
+            stream = await attacker.stream()
+            await stream.write(REQUEST[:-2])
+            await stream.reset()
+
+        for _ in range(5):
+            await attacker.do(half)
+    assert complaints(caplog) == []
+
+
+async def test_a_peer_has_no_more_pipes_than_it_needs() -> None:
+    async with honest() as (node, _), attacking(node.address) as attacker:
+
+        async def open_many() -> int:
+            answered = 0
+            for _ in range(3 * MAX_PIPES_A_PEER):
+                with contextlib.suppress(BaseLibp2pError):
+                    stream = await attacker.stream()
+                    await stream.write(REQUEST)
+                    answered += bool(await stream.read(100))
+            return answered
+
+        assert await attacker.do(open_many) == MAX_PIPES_A_PEER
+
+
+async def test_a_flood_of_streams(caplog: pytest.LogCaptureFixture) -> None:
+    """Opened and left: none of them says what it is for."""
+    async with honest() as (node, link), attacking(node.address) as attacker:
+
+        async def flood() -> int:
+            connection = await attacker.connection()
+            with contextlib.suppress(MuxedStreamError):
+                for _ in range(200):
+                    await connection.open_stream()
+            return len(connection.streams)
+
+        flooding = asyncio.create_task(attacker.do(flood))
+        assert await link.request(b"meanwhile", timeout_ms=5_000) == b"meanwhile"
+        await flooding
+        assert max(await open_streams(node)) <= MAX_STREAMS + 11, "some wait in yamux to be refused"
+    assert complaints(caplog) == []
+
+
+@pytest.mark.parametrize("line", [b"\x03\xff\xfe\n", b"\x01a", b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", bytes(100)])
+async def test_nonsense_where_a_protocol_is_chosen(line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with honest() as (node, _), attacking(node.address) as attacker:
+
+        async def choose() -> None:
+            stream = await (await attacker.connection()).open_stream()
+            with contextlib.suppress(MuxedStreamError, EOFError):
+                await stream.write(line)
+                while await stream.read(1_000):
+                    pass
+
+        for _ in range(3):
+            await attacker.do(choose)
+    assert complaints(caplog) == []
+
+
+async def test_more_than_the_window_costs_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async with honest() as (node, _), attacking(node.address) as attacker:
+
+        async def pour() -> int:
+            connection = await attacker.connection()
+            stream = await connection.open_stream()
+            await stream.close()
+            poured, piece = 0, bytes(60_000)
+            with contextlib.suppress(BaseLibp2pError):
+                while poured < 20 * MAX_BUFFERED_BYTES:
+                    header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, len(piece))
+                    await connection._write_frame(header + piece)
+                    poured += len(piece)
+            return poured
+
+        assert await attacker.do(pour) < 20 * MAX_BUFFERED_BYTES
+        kept = await on_host(node, lambda swarm: sum(map(buffered, swarm.get_connections())))
+        assert kept <= MAX_BUFFERED_BYTES
+    assert complaints(caplog) == []
+
+
+async def test_a_flood_of_connections_that_say_nothing() -> None:
+    async with honest() as (node, link):
+        address = parse_address(node.address)
+        with contextlib.ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((address.host, address.port), timeout=5))
+            assert await link.request(b"meanwhile", timeout_ms=5_000) == b"meanwhile"
+            assert await on_host(node, lambda _: len(sockets_of(node).open)) < MAX_CONNECTIONS / 2
+
+
+async def test_garbage_in_place_of_a_handshake(caplog: pytest.LogCaptureFixture) -> None:
+    async with honest() as (node, _):
+        address = parse_address(node.address)
+        for garbage in (
+            os.urandom(MAX_UNPROVEN_BYTES * 4),
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x13/multistream/1.0.0\n\xff\xff\x7f" * 99,
+        ):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            with contextlib.suppress(ConnectionError):
+                writer.write(garbage)
+                await writer.drain()
+                writer.write_eof()
+                async with asyncio.timeout(10):
+                    while await reader.read(1_000):
+                        pass
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        await until_async(node, lambda: len(sockets_of(node).open) == 1)
+    assert complaints(caplog) == []
+
+
+async def test_what_comes_before_the_handshake_is_bounded() -> None:
+    async with honest() as (node, _):
+        address = parse_address(node.address)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"\xff\xff\xff\xff\x7f" + bytes(4 * MAX_UNPROVEN_BYTES))
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(3):
+                while await reader.read(1_000):
+                    pass
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+def sockets_of(node: Libp2pTransport) -> Sockets:
+    host = node._running()._host
+    assert host is not None
+    return host._running()[0]
+
+
+async def on_host(node: Libp2pTransport, look: Callable[[Swarm], T]) -> T:
+    """See what is so on the node's trio side."""
+    bridge, host = node._running()._bridge, node._running()._host
+    assert bridge is not None
+    assert host is not None
+    swarm = host._running()[1].get_network()
+    assert isinstance(swarm, Swarm)
+
+    async def looking() -> T:
+        return look(swarm)
+
+    return await bridge.call(looking)
+
+
+async def until_async(node: Libp2pTransport, condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not await on_host(node, lambda _: condition()):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+
+
+async def open_streams(node: Libp2pTransport) -> list[int]:
+    """Of each connection."""
+    return await on_host(node, lambda swarm: [len(muxer(connection).streams) for connection in swarm.get_connections()])
+
+
+def muxer(connection: INetConn) -> Yamux:
+    assert isinstance(connection.muxed_conn, Yamux)
+    return connection.muxed_conn
+
+
+def buffered(connection: INetConn) -> int:
+    return sum(map(len, muxer(connection).stream_buffers.values()))
