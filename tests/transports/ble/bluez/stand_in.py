@@ -14,6 +14,7 @@ What bluetoothd does otherwise than BlueZoo (from bluetoothd's sources, src/gatt
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import os
 import socket
@@ -95,6 +96,8 @@ def hang_up(link: Any) -> None:
         end = getattr(link, name, None)
         if end is not None:
             asyncio.get_running_loop().remove_reader(end)
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # sdbus keeps a copy of the descriptor
             end.close()
             setattr(link, name, None)
 
