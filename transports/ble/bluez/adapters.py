@@ -24,10 +24,12 @@ _RFKILL = Path("/sys/class/rfkill")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One adapter as BlueZ shows it. path: its object; version: BlueZ's, where it can be known."""
+    """One adapter as BlueZ shows it. path: its object; address: of its making; version: BlueZ's, where it can be
+    known."""
 
     name: str
     path: str
+    address: str
     powered: bool
     peripheral: bool
     version: Version | None
@@ -51,6 +53,7 @@ def adapters(objects: Objects) -> list[Adapter]:
             Adapter(
                 name=path.rpartition("/")[2],
                 path=path,
+                address=str(properties.get("Address", "")).upper(),
                 powered=properties.get("Powered") is True,
                 peripheral=able and "peripheral" in properties.get("Roles", ["peripheral"]),
                 version=bluez_version(properties.get("Modalias")),

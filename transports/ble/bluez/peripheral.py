@@ -31,6 +31,11 @@ class BluezPeripheral:
         """The one in use; None while there is none."""
         return self._registration.adapter.name if self._registration is not None else None
 
+    @property
+    def address(self) -> str | None:
+        """Of that adapter: what others dial, unless BlueZ's Privacy is on and they see changing ones."""
+        return (self._registration.adapter.address or None) if self._registration is not None else None
+
     @asynccontextmanager
     async def serving(self, arrived: Arrived) -> AsyncIterator[None]:
         if self._serving:

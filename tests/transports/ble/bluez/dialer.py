@@ -11,6 +11,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.args.bluez import BlueZNotifyArgs
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
+from bleak.exc import BleakError
 from dbus_fast import BusType, Message
 from dbus_fast.aio import MessageBus
 
@@ -73,10 +74,15 @@ class Dialer:
 async def dialled(adapter: str, data: bytes = DATA, *, by_socket: bool = False) -> AsyncIterator[Dialer]:
     device = await found(adapter, data)
     lost = asyncio.Event()
-    async with BleakClient(device, lambda _: lost.set(), bluez={"adapter": adapter}) as client:
+    client = BleakClient(device, lambda _: lost.set(), bluez={"adapter": adapter})
+    await client.connect()
+    try:
         dialer = Dialer(client, lost, by_socket=by_socket)
         await dialer.subscribe()
         yield dialer
+    finally:
+        with contextlib.suppress(BleakError):  # bluetoothd is gone
+            await client.disconnect()
 
 
 @asynccontextmanager

@@ -129,20 +129,18 @@ def sockets_for_each() -> None:
         said: asyncio.Queue[bytes] = asyncio.Queue()
 
         async def tell() -> None:
-            while True:
-                await self.Value.set_async(await said.get())
+            while data := await said.get():
+                await self.Value.set_async(data)
 
-        telling = loop.create_task(tell())
+        self.v2x_telling = loop.create_task(tell())
 
         def read() -> None:
             try:
                 data = end.recv(512)
             except OSError:
                 data = b""
-            if data:
-                said.put_nowait(data)
-            else:
-                telling.cancel()
+            said.put_nowait(data)
+            if not data:
                 hang_up(self)
 
         loop.add_reader(end, read)

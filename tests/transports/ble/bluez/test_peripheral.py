@@ -187,7 +187,7 @@ async def test_an_advertisement_given_up_half_way_is_no_hindrance() -> None:
 
 async def test_on_leaving_nothing_stays() -> None:
     async with serving() as (peripheral, arrived):
-        assert peripheral.adapter == "hci0"
+        assert (peripheral.adapter, peripheral.address) == ("hci0", "00:11:22:33:44:01")
         link = dialled("hci1")
         dialer = await link.__aenter__()
         central = await arriving(arrived)
@@ -197,7 +197,7 @@ async def test_on_leaving_nothing_stays() -> None:
     async with asyncio.timeout(5):
         await dialer.lost.wait()
     await link.__aexit__(None, None, None)
-    assert peripheral.adapter is None
+    assert (peripheral.adapter, peripheral.address) == (None, None)
     with pytest.raises(LocalTransportError, match="not serving"):
         await peripheral.advertise(DATA)
 
