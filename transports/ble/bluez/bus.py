@@ -181,12 +181,6 @@ class Bus:
             self._signalled(message)
 
 
-def options_of(body: Any) -> dict[str, Any]:
-    """The values of a dictionary of variants, whatever else the body holds."""
-    found = unpack_variants(body)
-    return found if isinstance(found, dict) else {}
-
-
 async def _connected() -> MessageBus:
     connection = None
     try:

@@ -10,7 +10,7 @@ from dbus_fast import Message
 
 from transports.ble.bluez.adapters import Adapter, choose
 from transports.ble.bluez.application import Interfaces, advertisement_object, service_objects
-from transports.ble.bluez.bus import Bus, Refused, options_of
+from transports.ble.bluez.bus import Bus, Refused
 from transports.ble.bluez.central import BluezCentral, socket_pair
 from transports.ble.bluez.names import (
     ADAPTER,
@@ -33,10 +33,9 @@ from transports.ble.bluez.names import (
     WRITE_PATH,
 )
 from transports.ble.bluez.obstacles import Obstacle, no_room
+from transports.ble.bluez.options import read_options, variants_of
 from transports.ble.peripheral import MAX_CENTRALS, Arrived
 
-LEAST_MTU = 23
-"""What holds where bluetoothd tells no MTU."""
 HANG_UP_MS = 2_000
 """How long a disconnection may take before we go on regardless."""
 BY_CALL = "0x0e"
@@ -182,24 +181,24 @@ class Registration:
             self.ended.set()
 
     def _acquire_notify(self, message: Message) -> None:
-        options = options_of(message.body[0]) if message.body else {}
-        device, mtu = options.get("device"), _mtu(options)
-        if not isinstance(device, str) or message.path != NOTIFY_PATH:
+        options = read_options(message.body, 0)
+        device = options.device
+        if not device or message.path != NOTIFY_PATH:
             self._bus.refuse(message, FAILED, "which device?")
             return
         if device in self._centrals:  # it connected anew before we learned that it had left
             self._centrals[device].left("the central connected anew")
         if len(self._centrals) >= MAX_CENTRALS:
-            _LOG.info("%s is one central too many", _address(device))
+            _LOG.info("%s is one central too many", options.address)
             self._bus.refuse(message, FAILED, "too many are connected")
             self._start(self._hang_up(device))
             return
         ours, theirs = socket_pair()
         central = BluezCentral(
-            _address(device), mtu, ours, lambda: self._hang_up(device), lambda: self._left(device, central)
+            options.address, options.mtu, ours, lambda: self._hang_up(device), lambda: self._left(device, central)
         )
         self._centrals[device] = central
-        self._bus.reply_with_socket(message, theirs, mtu)
+        self._bus.reply_with_socket(message, theirs, options.mtu)
         self._arrived(central)
 
     def _acquire_write(self, message: Message) -> None:
@@ -209,16 +208,15 @@ class Registration:
     def _give_write_socket(self, message: Message) -> None:
         """What others write while bluetoothd waits for our answer goes into this socket too, and would look like this
         central's. So it is given only while nobody else is there who has none yet; until then writes come by calls."""
-        options = options_of(message.body[0]) if message.body else {}
-        device = options.get("device")
-        central = self._centrals.get(device) if isinstance(device, str) and message.path == WRITE_PATH else None
+        options = read_options(message.body, 0)
+        central = self._centrals.get(options.device) if message.path == WRITE_PATH else None
         if central is None:
             self._bus.refuse(message, NOT_AUTHORIZED, "subscribe first")
             return
         if any(not other.has_write_socket for other in self._centrals.values() if other is not central):
             self._bus.refuse(message, FAILED, BY_CALL)
             return
-        central.mtu = _mtu(options)
+        central.mtu = options.mtu
         ours, theirs = socket_pair()
         central.writes_come_by(ours, lambda: self._overflown(central))
         self._bus.reply_with_socket(message, theirs, central.mtu)
@@ -227,14 +225,14 @@ class Registration:
         if message.path != WRITE_PATH or message.signature != "aya{sv}":
             self._bus.refuse(message, INVALID_ARGS, "no such write")
             return
-        options = options_of(message.body[1])
-        central = self._centrals.get(options.get("device", ""))
+        options = read_options(message.body, 1)
+        central = self._centrals.get(options.device)
         if central is None:
             self._bus.refuse(message, NOT_AUTHORIZED, "subscribe first")
-        elif options.get("offset"):
+        elif options.offset:
             self._bus.refuse(message, INVALID_OFFSET, "write from the beginning")
         else:
-            central.mtu = _mtu(options)
+            central.mtu = options.mtu
             if not central.written(bytes(message.body[0])):
                 self._overflown(central)
             self._bus.reply(message)
@@ -243,7 +241,7 @@ class Registration:
 
     def _signalled(self, message: Message) -> None:
         if message.member == "PropertiesChanged" and message.signature == "sa{sv}as":
-            interface, changed = str(message.body[0]), options_of(message.body[1])
+            interface, changed = str(message.body[0]), variants_of(message.body[1])
             if interface == DEVICE and changed.get("Connected") is False:
                 self._disconnected(message.path or "")
         elif message.member == "InterfacesRemoved" and message.signature == "oas":
@@ -275,13 +273,3 @@ class Registration:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _mtu(options: dict[str, Any]) -> int:
-    mtu = options.get("mtu")
-    return mtu if isinstance(mtu, int) and mtu >= LEAST_MTU else LEAST_MTU
-
-
-def _address(device: str) -> str:
-    """`/org/bluez/hci0/dev_F0_12_...` names the address."""
-    return device.rpartition("/dev_")[2].replace("_", ":") or device
