@@ -35,7 +35,8 @@ class MemoryNetwork:
 
     loss, duplicate and reorder are chances in a thousand for each packet; delay_ms: shortest and longest, one way;
     rate_bps: what a node can send to another, where a packet waits until those before it are out (None: no limit); mtu:
-    split frames into packets of that many bytes at most, each of which may get lost.
+    split frames into packets of that many bytes at most, each of which may get lost. bearer: what its transports are
+    called; networks of other names are other bearers.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class MemoryNetwork:
         delay_ms: tuple[int, int] = (1, 5),
         rate_bps: int | None = None,
         mtu: int | None = None,
+        bearer: str = BEARER,
     ) -> None:
         if not 0 <= delay_ms[0] <= delay_ms[1]:
             raise ValueError("delay_ms is a shortest and a longest delay")
         if rate_bps is not None and rate_bps < 1:
             raise ValueError("rate_bps is at least 1")
+        self.bearer = bearer
         self._random = random.Random(seed)  # noqa: S311 - chance to be repeated, not to be kept secret
         self._loss_permille = loss_permille
         self._duplicate_permille = duplicate_permille
@@ -169,13 +172,13 @@ class MemoryTransport:
 
     @property
     def name(self) -> str:
-        return BEARER
+        return self._network.bearer
 
     @asynccontextmanager
     async def serving(self, handler: Handler) -> AsyncGenerator[None]:
         network = self._network
         network.enter(self)
-        endpoint = Endpoint(self.address, handler, network.carry, repeat_s=network.repeat_s)
+        endpoint = Endpoint(self.name, self.address, handler, network.carry, repeat_s=network.repeat_s)
         endpoint.announcement = self._announcement
         self._endpoint = endpoint
         try:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from transports.errors import LinkLost, LocalTransportError
 from transports.identifier import pack_announcement, unpack_announcement
 from transports.interface import Announcement, Handler, Sighting
-from transports.memory_packets import BEARER, MAX_BACKOFF, Kind, Packet, check_size
+from transports.memory_packets import MAX_BACKOFF, Kind, Packet, check_size
 from transports.memory_pushes import MemoryPusher, Subscription
 
 MAX_WAITING = 1_024
@@ -30,7 +30,8 @@ Carry = Callable[[str | None, Packet], None]
 class Endpoint:
     """The state of one life. `repeat_s`: how long to wait before the first repetition."""
 
-    def __init__(self, address: str, handler: Handler, carry: Carry, *, repeat_s: float) -> None:
+    def __init__(self, bearer: str, address: str, handler: Handler, carry: Carry, *, repeat_s: float) -> None:
+        self.bearer = bearer
         self.address = address
         self.announcement: Announcement | None = None
         self.repeat_s = repeat_s
@@ -176,7 +177,7 @@ class Endpoint:
         if queue is not None:
             heard_at_ms = int(asyncio.get_running_loop().time() * 1000)
             with suppress(asyncio.QueueFull):  # it has MAX_SIGHTINGS: who looks will stop there
-                queue.put_nowait(Sighting(BEARER, packet.sender, unpack_announcement(packet.body), heard_at_ms))
+                queue.put_nowait(Sighting(self.bearer, packet.sender, unpack_announcement(packet.body), heard_at_ms))
 
 
 _STEPS: Mapping[Kind, Callable[[Endpoint, Packet], None]] = {
@@ -206,7 +207,7 @@ class MemoryLink:
 
     @property
     def bearer(self) -> str:
-        return BEARER
+        return self._endpoint.bearer
 
     @property
     def address(self) -> str:

@@ -7,6 +7,7 @@ from transports.errors import FrameTooLarge
 from transports.interface import MAX_FRAME_BYTES
 
 BEARER = "memory"
+"""What an in-memory network is called unless it stands for another bearer."""
 
 MAX_BACKOFF = 8
 """The wait before a repetition doubles up to so many times the first one."""

@@ -50,6 +50,8 @@ class NodeSection(Section):
     visibility: Visibility = Visibility.KNOWN
     time_zone: str = "UTC"
     """Name of the site's time zone (IANA), for time-of-use prices and the day of the daily cap."""
+    prefer: Annotated[list[str], Field(max_length=8)] = ["coap", "ble", "libp2p"]
+    """Bearers, cheapest first: where a peer is on several, the first that works carries the trade."""
 
 
 class ClockSection(Section):

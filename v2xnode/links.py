@@ -8,7 +8,7 @@ version, the same currency is not demanded yet (the market declines), the epoch 
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from v2xnode.envelope import Link as EntryItem
 from v2xnode.errors import NodeError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
+from v2xnode.keeping import kept_open
 
 REQUEST_TIMEOUT_MS = 10_000
 """Real time for one exchange: several retransmissions on the slowest bearer (protocol: every wait has a deadline)."""
@@ -108,16 +109,19 @@ class AcceptedLink(PeerLink):
     """Whether it was opened to go on with that session, and nothing was said of it yet."""
     answers: "OrderedDict[bytes, bytes]" = field(default_factory=OrderedDict)
 
-    def push(self, items: Sequence[Item], *, confirmed: bool) -> bool:
-        """Send the newest state to a subscribed dialer; False when nobody is subscribed any more."""
-        if self.pusher is None or self.pusher.closed:
-            return False
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the dialer listens to pushes, as far as the bearer knows."""
+        return self.pusher is not None and not self.pusher.closed
+
+    def push(self, items: Sequence[Item], *, confirmed: bool) -> None:
+        """Send the newest state to a subscribed dialer."""
+        if self.pusher is None:
+            return
         try:
             self.pusher.push(self.pack(items), confirmed=confirmed)
         except LinkExhausted:
             self.end()  # the dialer notices the silence and dials again, for fresh keys
-            return False
-        return True
 
     def end(self) -> None:
         if self.pusher is not None:
@@ -234,10 +238,8 @@ class Links:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Open every bearer; all of them close with the context."""
-        async with AsyncExitStack() as stack:
-            for transport in self._transports.values():
-                await stack.enter_async_context(transport.serving(_Door(self, transport.name)))
+        """Open every bearer; all of them close with the context. Raises TransportError when all fail."""
+        async with kept_open(self._transports.values(), lambda name: _Door(self, name), self._events):
             yield
 
     # dialling

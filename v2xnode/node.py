@@ -25,6 +25,7 @@ from v2xnode.control import Tell, serving_control
 from v2xnode.discovery import LOOK_MS, Discovery, Heard, in_fair_order
 from v2xnode.errors import Unreachable, UsageError
 from v2xnode.events import EventLog
+from v2xnode.groups import errors_as_they_are
 from v2xnode.identity import Identity, load_identity
 from v2xnode.links import Links
 from v2xnode.paths import Connectors, open_connectors
@@ -88,23 +89,17 @@ class Node:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the bearers and trade until the context ends; then stop as the module says.
-
-        Whatever ends the context passes as it is, not in a group of one.
-        """
-        try:
-            async with self._links.serving(), asyncio.TaskGroup() as group:
-                await self._desk.open(group, self._links)
-                announcing = group.create_task(self._discovery.keep_announcing())
-                try:
-                    yield
-                finally:
-                    await self._desk.close(SETTLE_S)
-                    announcing.cancel()
-        except BaseExceptionGroup as several:
-            if len(several.exceptions) == 1:
-                raise several.exceptions[0] from None
-            raise
+        """Open the bearers and trade until the context ends; then stop as the module says."""
+        async with self._links.serving():
+            with errors_as_they_are():
+                async with asyncio.TaskGroup() as group:
+                    await self._desk.open(group, self._links)
+                    announcing = group.create_task(self._discovery.keep_announcing())
+                    try:
+                        yield
+                    finally:
+                        await self._desk.close(SETTLE_S)
+                        announcing.cancel()
 
     def link_ms(self) -> int:
         """Real monotonic milliseconds: what sightings are dated by."""

@@ -30,7 +30,7 @@ from market.delivery.stages import (
 )
 from market.delivery.steps import DeliveryEffect, PushStatus, Reading, Restart
 from market.errors import Reason
-from market.machine import LedgerFailed, LinkResumed, Received, Refused, Table, nothing, rows
+from market.machine import LedgerFailed, LinkResumed, Received, Refused, Repeat, Table, nothing, rows
 from market.settlement import next_tariff_edge_ms
 from market.terms import (
     Alive,
@@ -292,6 +292,10 @@ class ProviderDelivery(Delivery):
             return (Refused(event.message),)
         return self._finish(Stage.FINISHED)
 
+    def _close_repeated(self, _: Received[Close]) -> Effects:
+        """Ours stands, and the client would have answered it: so it has not come."""
+        return (Repeat(self._peer_digest),)
+
     def _unwritten(self, _: LedgerFailed) -> Effects:
         if self._before_dispute is not None:
             self._account, self._before_dispute = self._before_dispute, None
@@ -363,7 +367,8 @@ class ProviderDelivery(Delivery):
         **rows((*POWERED, *STOPPED, *WRITTEN), {Dispute: _peer_disputes}),
         **rows(POWERED, {Close: _peer_closes, LedgerFailed: _unwritten}),
         **rows((Stage.STOPPING, Stage.READING), {LedgerFailed: _unwritten}),
-        **rows((*STOPPED, *WRITTEN), {Close: nothing}),
+        **rows((*STOPPED, Stage.CLOSING), {Close: nothing}),
+        (Stage.UNANSWERED, Close): _close_repeated,
         **rows(WRITTEN, {Closed: _closed}),
         **rows((Stage.FINISHED,), {Closed: nothing}),
         **rows(WATCHED, {Alive: _alive}),

@@ -77,11 +77,16 @@ class Town:
 
     directory: Path
     clock: Clock
-    network: MemoryNetwork
+    networks: Sequence[MemoryNetwork]
     plant: PlantSocket
     nodes: dict[str, Node] = field(default_factory=dict)
     bearers: dict[str, Transport] = field(default_factory=dict)
-    """In place of the network, by the node's place."""
+    """In place of the networks, by the node's place."""
+
+    @property
+    def network(self) -> MemoryNetwork:
+        """The only one, or the first."""
+        return self.networks[0]
 
     def data(self, place: str) -> Path:
         return self.directory / place
@@ -169,11 +174,13 @@ async def town(
     *places: str,
     owners: Mapping[str, Mapping[str, Any]] | None = None,
     bearers: Mapping[str, Transport] | None = None,
+    networks: Sequence[MemoryNetwork] = (),
+    prefer: Sequence[str] = (),
     speed: int = SPEED,
     **air: Any,
 ) -> AsyncIterator[Town]:
     """Run the nodes of these places. owners: limits in place of the cast's; bearers: other ones than the network, by
-    place; air: what `MemoryNetwork` takes."""
+    place; networks: several, in place of one; prefer: their order for all nodes; air: what `MemoryNetwork` takes."""
     directory = Path(tempfile.mkdtemp(prefix="town-"))  # a socket's path must be short
     try:
         async with AsyncExitStack() as stack:
@@ -182,9 +189,10 @@ async def town(
             plant = Plant(_world(), lambda entry: None)
             await stack.enter_async_context(serve_plant(plant, socket, clock.wall_ms, speed))
             access = await stack.enter_async_context(connect_plant(str(socket)))
-            built = Town(directory, clock, MemoryNetwork(7, **air), access, bearers=dict(bearers or {}))
+            air_or_airs = networks or [MemoryNetwork(7, **air)]
+            built = Town(directory, clock, air_or_airs, access, bearers=dict(bearers or {}))
             for place in places:
-                prepare(built, place, (owners or {}).get(place, {}))
+                prepare(built, place, (owners or {}).get(place, {}), prefer)
                 built.nodes[place] = await stack.enter_async_context(node_of(built, place))
             yield built
     finally:
@@ -195,21 +203,24 @@ def cast_of(place: str) -> Cast:
     return next(each for each in CAST if each.place == place)
 
 
-def prepare(built: Town, place: str, owner: Mapping[str, Any] | None = None) -> None:
+def prepare(built: Town, place: str, owner: Mapping[str, Any] | None = None, prefer: Sequence[str] = ()) -> None:
     """A data directory for a node, not yet running."""
     part = cast_of(place)
     data = built.data(place)
     data.mkdir(mode=0o700)
     create_identity(data)
     changed = replace(part, owner={**part.owner, **(owner or {})})
-    (data / CONFIG_FILE).write_text(to_toml(configuration(changed, built.directory / "plant.sock", built.clock)))
+    config = configuration(changed, built.directory / "plant.sock", built.clock)
+    config["node"]["prefer"] = list(prefer)
+    (data / CONFIG_FILE).write_text(to_toml(config))
 
 
 @asynccontextmanager
 async def node_of(built: Town, place: str) -> AsyncIterator[Node]:
-    """The node of a prepared place, over the town's network."""
-    bearer = built.bearers.get(place) or built.network.transport(place)
-    async with open_node(built.data(place), {bearer.name: bearer}) as node:
+    """The node of a prepared place, over the town's networks."""
+    other = built.bearers.get(place)
+    bearers = [each.transport(place) for each in built.networks] if other is None else [other]
+    async with open_node(built.data(place), {each.name: each for each in bearers}) as node:
         yield node
 
 

@@ -40,6 +40,7 @@ from v2xnode.trading.need import Need
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Asker, Owner
 from v2xnode.trading.selling import Selling
+from v2xnode.trading.whereabouts import Whereabouts
 
 PROFILE = Profile.DC_CONVERTER
 EVENING_MS = 1_768_415_520_000
@@ -170,11 +171,11 @@ class Shop:
         return await selling.open()
 
     @asynccontextmanager
-    async def on(self, network: MemoryNetwork, place: str) -> AsyncIterator[Links]:
-        """In reach of others, under a name."""
+    async def on(self, network: MemoryNetwork, place: str, *others: MemoryNetwork) -> AsyncIterator[Links]:
+        """In reach of others, under a name, on these networks."""
         links = Links(
             self.identity,
-            {"memory": network.transport(place)},
+            {each.bearer: each.transport(place) for each in (network, *others)},
             self.watch.clock,
             self.events,
             greet=self.greet,
@@ -186,14 +187,24 @@ class Shop:
             yield links
 
     def need(self, wish: Wish, links: Links, **more: Any) -> Need:
+        places = Whereabouts(self.books, ("memory", "ble"), self.watch.clock.link_ms)
         return Need(
-            wish, self.identity, links, self.books, self.watch.clock, self.events, self.electrical, "EUR", **more
+            wish,
+            self.identity,
+            links,
+            self.books,
+            self.watch.clock,
+            self.events,
+            self.electrical,
+            "EUR",
+            places,
+            **more,
         )
 
 
-def seen(place: str) -> Heard:
-    """A provider at a place."""
-    return Heard(Sighting("memory", place, Announcement(0, 0, bytes(IDENTIFIER_BYTES)), 0), None)
+def seen(place: str, bearer: str = "memory", peer: bytes | None = None) -> Heard:
+    """A provider at a place; peer: whose identifier it seems to be."""
+    return Heard(Sighting(bearer, place, Announcement(0, 0, bytes(IDENTIFIER_BYTES)), 0), peer)
 
 
 @asynccontextmanager

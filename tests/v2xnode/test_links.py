@@ -155,18 +155,20 @@ async def test_pushes_go_to_who_subscribed_until_the_link_ends() -> None:
     async with two() as (dialer, acceptor):
         link = await dial(dialer, acceptor, by_key=True)
         state = Plain(Status(1, 0, 0, PowerState.OFF))
-        assert not acceptor.accepted[0].push([state], confirmed=True)
+        assert not acceptor.accepted[0].is_subscribed
         async with link.pushes() as pushes:
             assert await anext(pushes) == []
             assert acceptor.asked[-1] == Subscribe()
             accepted = acceptor.accepted[-1]
-            assert accepted.push([state], confirmed=True)
+            assert accepted.is_subscribed
+            accepted.push([state], confirmed=True)
             [raw] = await anext(pushes)
             assert read(raw, link.context(dialer.identity.public, None)).message == state.message
             accepted.end()
             with pytest.raises(StopAsyncIteration):
                 await anext(pushes)
-        assert not accepted.push([state], confirmed=True)
+        assert not accepted.is_subscribed
+        accepted.push([state], confirmed=True)
 
 
 async def test_a_replayed_subscription_opens_none() -> None:

@@ -1,8 +1,15 @@
-"""Asking every provider in reach at once, each with a request of its own."""
+"""Asking every provider in reach at once, each with a request of its own.
+
+One provider may be heard on several bearers, under identifiers that anybody can repeat. A key that we know is dialled
+where it seems to be, a bearer after the other; a stranger wherever it is heard, and whoever turns out to be asked
+already is left before anything is said.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from market.terms import Decline, Offer, Ready, Request
 from market.units import Service
@@ -12,11 +19,15 @@ from v2xnode.errors import NodeError, PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import DialledLink, Links, RawItems
+from v2xnode.trading.race import Race
+from v2xnode.trading.whereabouts import Place, Whereabouts
 
 KEY_BYTES = 32
 REQUEST_ID_BYTES = 16
 MAX_ASKED = 8
-"""Providers asked at once: a driver does not compare more."""
+"""Places asked at once on each bearer: a driver does not compare more."""
+TURN_S = 0.5
+"""Real time by which strangers on a cheaper bearer are dialled first: they may be the same ones."""
 COLLECT_S = 5.0
 """Real time for offers to come in: a stranger's set-up on the slowest bearer, with a retransmission."""
 LAST_ANSWER_S = 15.0
@@ -74,6 +85,10 @@ class Asked:
         return (self.letter, self.answer) if isinstance(self.answer, Letter) else (self.letter,)
 
 
+class _AskedElsewhere(PeerError):
+    """The peer that a handshake named is being asked at another place."""
+
+
 @dataclass(slots=True)
 class Asking:
     """The providers that were asked for one need, and what they said. only: agree only with the one whose id begins so.
@@ -85,16 +100,19 @@ class Asking:
     identity: Identity
     links: Links
     events: EventLog
+    whereabouts: Whereabouts
     only: str = ""
     answered: dict[bytes, Asked] = field(default_factory=dict)
+    _proven: dict[bytes, list[Place]] = field(default_factory=dict)
+    """Where each peer that is being asked has proved its key; first where it is asked."""
 
     async def ask_all(self, providers: Sequence[Heard]) -> None:
-        """Ask the first `MAX_ASKED` at once. Once one has answered, the others are waited for no longer than
-        `COLLECT_S`. Raises TermsInvalid for a wish that can't be said."""
+        """Ask the first `MAX_ASKED` of each bearer at once. Once one has answered, the others are waited for no longer
+        than `COLLECT_S`. Raises TermsInvalid for a wish that can't be said."""
         self.wish.request_to(bytes(KEY_BYTES), bytes(REQUEST_ID_BYTES))  # raises before anybody is asked
-        if not providers:
+        asking = {asyncio.create_task(question) for question in self._questions(providers)}
+        if not asking:
             return
-        asking = {asyncio.create_task(self._ask(heard)) for heard in providers[:MAX_ASKED]}
         try:
             _, late = await asyncio.wait(asking, timeout=COLLECT_S)
             if late and not self.answered:
@@ -107,41 +125,94 @@ class Asking:
             if isinstance(failure, Exception):
                 raise failure
 
-    async def _ask(self, heard: Heard) -> None:
-        sent: list[tuple[Request, Letter]] = []
+    def places(self, peer: bytes) -> Sequence[Place]:
+        """Where a peer has proved its key, beside the place where it answered."""
+        return self._proven.get(peer, ())
 
-        def opening(peer: bytes) -> Sequence[Item]:
-            request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
-            sent.append((request, sign_letter(self.identity.signer, request)))
-            return [sent[0][1]]
-
-        sighting = heard.sighting
-        try:
-            link, items = await self.links.dial(sighting.bearer, sighting.address, heard.peer or self._named, opening)
-            try:
-                if not link.peer.hex().startswith(self.only):
-                    raise PeerError(f"{short(link.peer)} is not the provider that was asked for.", code="other_peer")
-                self._hear_answer(link, *sent[0], items)
-            except BaseException:
-                await link.aclose()
-                raise
-        except NodeError as problem:
-            self.events.tell("ask_failed", address=sighting.address, code=problem.code, sentence=problem.sentence)
+    def _questions(self, providers: Sequence[Heard]) -> list[Coroutine[None, None, None]]:
+        """One for each key that we know, and one for each place of somebody else."""
+        counted: Counter[str] = Counter()
+        known: dict[bytes, list[Place]] = {}
+        strangers: list[Place] = []
+        for heard in providers:
+            place, peer = Place(heard.sighting.bearer, heard.sighting.address), heard.peer or self._named
+            counted[place.bearer] += 1
+            if counted[place.bearer] > MAX_ASKED:
+                continue
+            if peer is None:
+                strangers.append(place)
+            elif peer.hex().startswith(self.only):
+                known.setdefault(peer, []).append(place)
+        friends = [self._ask_known(peer, places) for peer, places in known.items()]
+        turns = enumerate(self.whereabouts.waves(b"", strangers))
+        return [*friends, *(self._ask_stranger(place, turn * TURN_S) for turn, wave in turns for place in wave)]
 
     @property
     def _named(self) -> bytes | None:
         """The provider's key where the owner gave all of it: so one can be dialled that answers known peers only."""
         return bytes.fromhex(self.only) if len(self.only) == 2 * KEY_BYTES else None
 
-    def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> None:
+    async def _ask_known(self, peer: bytes, places: Sequence[Place]) -> None:
+        self._proven.setdefault(peer, [])
+        waves = self.whereabouts.waves(peer, places)
+        asked = await Race(_leave).run([[partial(self._ask, place, peer) for place in wave] for wave in waves])
+        self._keep(asked)
+
+    async def _ask_stranger(self, place: Place, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        asked = await self._ask(place, None)
+        self._keep(asked)
+        peer = next((peer for peer, places in self._proven.items() if places[:1] == [place]), None)
+        if asked is None and peer is not None:
+            others = self._proven.pop(peer)[1:]
+            if others:
+                await self._ask_known(peer, others)
+
+    def _keep(self, asked: Asked | None) -> None:
+        if asked is not None:
+            self.answered[asked.request_id] = asked
+
+    async def _ask(self, place: Place, remote: bytes | None) -> Asked | None:
+        """The answer of the provider at a place; None where there is none, told to the owner."""
+        sent: list[tuple[Request, Letter]] = []
+
+        def opening(peer: bytes) -> Sequence[Item]:
+            if remote is None:
+                self._claim(peer, place)
+            request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
+            sent.append((request, sign_letter(self.identity.signer, request)))
+            return [sent[0][1]]
+
+        try:
+            link, items = await self.links.dial(place.bearer, place.address, remote, opening)
+            try:
+                return self._hear_answer(link, *sent[0], items)
+            except BaseException:
+                await link.aclose()
+                raise
+        except _AskedElsewhere:
+            return None
+        except NodeError as problem:
+            self.events.tell("ask_failed", address=place.address, code=problem.code, sentence=problem.sentence)
+            return None
+
+    def _claim(self, peer: bytes, place: Place) -> None:
+        """A stranger has proved its key, and was told nothing yet. Raises PeerError: we want nothing of it here."""
+        if not peer.hex().startswith(self.only):
+            raise PeerError(f"{short(peer)} is not the provider that was asked for.", code="other_peer")
+        asked_elsewhere = peer in self._proven
+        self._proven.setdefault(peer, []).append(place)
+        if asked_elsewhere:
+            raise _AskedElsewhere(f"{short(peer)} is being asked already.")
+
+    def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> Asked:
         for raw in items:
             item = read(raw, link.context(self.identity.public, request.request_id))
             if isinstance(item, Letter | Plain) and isinstance(item.message, Offer | Decline):
                 asked = Asked(link, request, letter, item)
                 asked.talk.say(letter)
                 asked.talk.hear(item)
-                self.answered[request.request_id] = asked
-                return
+                return asked
         raise FrameInvalid("A request is answered with an offer or a refusal.")
 
     async def leave(self, kept: bytes) -> None:
@@ -149,3 +220,7 @@ class Asking:
         for request_id, asked in self.answered.items():
             if request_id != kept:
                 await asked.link.aclose()
+
+
+async def _leave(asked: Asked) -> None:
+    await asked.link.aclose()

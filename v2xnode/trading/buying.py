@@ -30,7 +30,7 @@ from v2xnode.trading.opening import Workshop
 from v2xnode.trading.redial import Look, Redial, Redialling
 from v2xnode.trading.remains import Remains, unheard
 from v2xnode.trading.set_ups import SetUps
-from v2xnode.trading.whereabouts import Whereabouts
+from v2xnode.trading.whereabouts import Place, Whereabouts
 
 MAX_TOLD_AT_ONCE = 8
 """Sessions reopened at once to tell a provider what it has not heard; the others wait for the next time."""
@@ -56,7 +56,7 @@ class Buying:
     _callers: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._whereabouts = Whereabouts(self.books)
+        self._whereabouts = Whereabouts(self.books, self.config.node.prefer, self.clock.link_ms)
 
     async def open(self, links: Links) -> None:
         """Needs go out over `links`."""
@@ -104,6 +104,7 @@ class Buying:
             self.events,
             self.connectors.record_as(Role.CLIENT, self.config.electrical.record()),
             self.config.node.currency,
+            self._whereabouts,
             only=only,
         )
         self._needs.append(need)
@@ -119,7 +120,7 @@ class Buying:
         task = self._begin(delivering, channel, [Plugged(agreed.asked.ready), HeardItems(agreed.asked.rest)])
         if need.is_withdrawn:
             delivering.post(OwnerStop(Reason.WITHDRAWN))
-        await self._whereabouts.reached(delivering.peer, link.bearer, link.raw.address)
+        await self._whereabouts.reached(delivering.peer, *agreed.places, Place(link.bearer, link.raw.address))
         finished = await asyncio.shield(task)
         if finished.receipts == 0:
             raise LocalError(finished.reason.sentence, code=finished.reason.code)

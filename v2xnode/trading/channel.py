@@ -65,9 +65,9 @@ def _there(link: L | None) -> L:
 
 
 def _supersedes(new: Item, old: Item) -> bool:
-    """Whether the newer control message makes the older one pointless."""
+    """Whether the newer one makes the older one pointless: a control message of the same kind, or the same entry."""
     both_plain = isinstance(new, Plain) and isinstance(old, Plain)
-    return both_plain and type(new.message) is type(old.message)
+    return (both_plain and type(new.message) is type(old.message)) or (new.digest != b"" and new.digest == old.digest)
 
 
 class ProviderChannel:
@@ -88,11 +88,13 @@ class ProviderChannel:
         return _there(self._link)
 
     def move(self, link: AcceptedLink) -> None:
-        """Go on over another link of the same peer."""
+        """Go on over another link of the same peer. What was pushed over the last one need not have come."""
         if link is not self._link:
             if self._link is not None:
                 self._link.end()
             self._link = link
+            for each in self._outstanding:
+                each.pushed_with = None
 
     def begin_answer(self) -> None:
         """From now on what is sent belongs to the answer of a question."""
@@ -119,7 +121,7 @@ class ProviderChannel:
 
     def push(self, *, confirmed: bool) -> None:
         """Push state and outstanding items to a subscribed client."""
-        if self._link is not None:
+        if self._link is not None and self._link.is_subscribed:
             self._link.push(self.state_items(), confirmed=confirmed)
 
     def state_items(self) -> list[Item]:
@@ -169,6 +171,7 @@ class ClientChannel:
         self._arrived = arrived
         self._lost = lost
         self._outstanding: list[Item] = []
+        self._retired: list[DialledLink] = []
         self._group: asyncio.TaskGroup | None = None
         self._alives: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
@@ -181,9 +184,15 @@ class ClientChannel:
         """Raises Unreachable while there is none."""
         return _there(self._link)
 
+    @property
+    def bearer(self) -> str | None:
+        """What carries the link; None while there is none."""
+        return None if self._link is None else self._link.bearer
+
     def send(self, item: Item) -> None:
         if isinstance(item.message, Alive) and self._group is not None:
-            self._say_alive(self._group, item)
+            if self._link is not None:
+                self._say_alive(self._group, self._link, item)
             return
         kept = [each for each in self._outstanding if not _supersedes(item, each)]
         self._outstanding = [*kept[-MAX_OUTSTANDING + 1 :], item]
@@ -198,11 +207,14 @@ class ClientChannel:
         """Subscribe again on the link at hand."""
         self._resubscribe.set()
 
-    async def move(self, link: DialledLink) -> None:
-        """Go on over another link; what is outstanding is sent there."""
-        old, self._link = self._link, link
-        if old is not None:
-            await old.aclose()
+    def move(self, link: DialledLink) -> None:
+        """Go on over another link, at once; what is outstanding is sent there, and what the last one still brings of
+        the provider's state counts no more."""
+        if self._link is not None:
+            self._retired.append(self._link)
+        self._link = link
+        if self._group is not None:
+            self._group.create_task(self._close_retired())
         self._resubscribe.set()
         self._wake.set()
 
@@ -228,19 +240,27 @@ class ClientChannel:
                 group.create_task(self._listen_on())
         finally:
             self._group = None
+            await self._close_retired()
             if self._link is not None:
                 await self._link.aclose()
 
-    def _say_alive(self, group: asyncio.TaskGroup, item: Item) -> None:
+    async def _close_retired(self) -> None:
+        while self._retired:
+            link = self._retired[0]
+            await link.aclose()
+            if link in self._retired:
+                self._retired.remove(link)
+
+    def _say_alive(self, group: asyncio.TaskGroup, link: DialledLink, item: Item) -> None:
         under_way = [each for each in self._alives if not each.done()]
         for old in under_way[: max(0, len(under_way) - MAX_ALIVES + 1)]:
             old.cancel()
-        self._alives = [*under_way[-MAX_ALIVES + 1 :], group.create_task(self._ask_alive(item))]
+        self._alives = [*under_way[-MAX_ALIVES + 1 :], group.create_task(self._ask_alive(link, item))]
 
-    async def _ask_alive(self, item: Item) -> None:
-        """Once: the next one says the same, and more."""
-        with suppress(TransportError, FrameInvalid, Unreachable):
-            self._hear(await self.link.ask([item]))
+    async def _ask_alive(self, link: DialledLink, item: Item) -> None:
+        """Once: the next one says the same, and more. It names a Status of this link, and is for no other."""
+        with suppress(TransportError, FrameInvalid):
+            self._hear(await link.ask([item]))
 
     async def _ask_on(self) -> None:
         lost_in_a_row = 0
@@ -283,11 +303,20 @@ class ClientChannel:
                 await asyncio.gather(listening, again, return_exceptions=True)
 
     async def _listen(self) -> None:
+        """Until the subscription ends. Where the bearer tells that it is gone, it is missed at once: silence tells it
+        later, and a V2V provider has switched off by then."""
+        listened = False
         try:
             if self._link is None:
                 await self._resubscribe.wait()
-            async with self.link.pushes() as pushes:
+            link = self.link
+            async with link.pushes() as pushes:
+                listened = True
                 async for items in pushes:
+                    if link is not self._link:
+                        return
                     self._hear(items)
         except (TransportError, FrameInvalid) as problem:
             self._events.tell("subscription_lost", sentence=str(problem))
+        if listened:
+            self._lost()

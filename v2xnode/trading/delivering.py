@@ -23,8 +23,8 @@ from market.delivery import (
     SuspendPath,
 )
 from market.errors import Reason
-from market.machine import Append, LedgerFailed, LinkLost, Received, Recorded, Refused, Repeat, Tell, Tick
-from market.terms import Alive, MessageType, Offer, ResolvingKey, Status, Subscribe
+from market.machine import Append, LedgerFailed, LinkLost, LinkResumed, Received, Recorded, Refused, Repeat, Tell, Tick
+from market.terms import Alive, Close, Closed, MessageType, Offer, ResolvingKey, Status, Subscribe, Void
 from market.units import Role, Service
 from v2xnode.clock import Clock
 from v2xnode.envelope import FrameInvalid, Item, Link, Plain, Talk, is_entry, read
@@ -32,7 +32,7 @@ from v2xnode.envelope import Reading as Context
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import short
-from v2xnode.links import AcceptedLink, RawItems
+from v2xnode.links import AcceptedLink, DialledLink, RawItems
 from v2xnode.metering import (
     Metered,
     PathDerated,
@@ -51,6 +51,7 @@ MAX_INBOX = 512
 MAX_UNANSWERED = 32
 """Entries of the peer that led to none of ours. A trade takes turns, so that a few are usual; what the session can't
 use is kept too, signed as it is, but not without end: a peer must not fill our disk."""
+LAST_WORDS = (Void, Close, Closed)
 LINGER_MS = 30_000
 """World time that a delivery whose Close nobody answered waits for a late Receipt before it is put away."""
 
@@ -86,6 +87,14 @@ class Heard:
     """Items that the provider answered or pushed."""
 
     items: RawItems
+
+
+@dataclass(frozen=True, slots=True)
+class Relinked:
+    """The provider was reached again and goes on with the session; the link moves with this event and not before, so
+    that nothing is said on the new one that rests on the old one."""
+
+    link: DialledLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,8 @@ class Delivering:
     finished: Finished | None = None
     is_put_away: bool = False
     _unanswered: int = 0
+    _is_unwritten: bool = False
+    """Whether our last word could not be written: it is due as soon as the ledger takes it."""
     _inbox: "asyncio.Queue[object]" = field(default_factory=lambda: asyncio.Queue(MAX_INBOX))
     _linger_until_ms: int | None = None
 
@@ -143,6 +154,18 @@ class Delivering:
         if self._is_behind and isinstance(event, Metered):
             return
         self._inbox.put_nowait(event)
+
+    def relinked(self, link: DialledLink) -> None:
+        """The provider knows the session on this link."""
+        if self.is_put_away:
+            self._move(link)
+        else:
+            self.post(Relinked(link))
+
+    def _move(self, link: DialledLink) -> None:
+        if not isinstance(self.channel, ClientChannel):
+            raise TypeError("only a client dials")
+        self.channel.move(link)
 
     async def ask(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """A question of the client's: the session's answer to it. Raises FrameInvalid where that would say that we hold
@@ -197,6 +220,8 @@ class Delivering:
                     question.leave()
                 case Arrived(digests):
                     await self._acknowledged(digests)
+                case Relinked(link):
+                    self._move(link)
 
     async def _acknowledged(self, digests: Sequence[bytes]) -> None:
         try:
@@ -240,6 +265,9 @@ class Delivering:
                     await self._hear(raw)
             case Arrived(digests):
                 await self._acknowledged(digests)
+            case Relinked(link):
+                self._move(link)
+                await self._feed(LinkResumed())
             case Metered() | PlugTold() | PathReached() | PathDerated() | PathFailed() | PathEnding() | PathOff():
                 meant = self.walk.means(event)
                 if meant is not None:
@@ -347,8 +375,10 @@ class Delivering:
             entry = await self.books.append(self.peer, self.request_id, effect.message, effect.answers)
         except LedgerRefused as problem:
             self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
+            self._is_unwritten = isinstance(effect.message, LAST_WORDS)
             await self._feed(LedgerFailed())
             return False
+        self._is_unwritten = False
         self._unanswered = max(0, self._unanswered - 1)
         self.channel.send(self.talk.say(entry))
         await self._feed(Recorded(effect.message, entry.digest))
@@ -367,10 +397,8 @@ class Delivering:
         self._linger_until_ms = self.clock.monotonic_ms() + LINGER_MS
         if self.walk.has_begun:
             await self.walk.cut(finished.reason)  # one that is paused would wait for a session that is over
-        try:
-            await self.books.end(self.request_id, answered=finished.answered)
-        except LedgerRefused as problem:  # it is over all the same; the next start frees what is locked
-            self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)
+        if not self._is_unwritten:  # what it locks tells that something is left to be done, also after a restart
+            await self._end(finished)
         self.events.tell(
             "finished",
             self.request_id,
@@ -383,3 +411,9 @@ class Delivering:
             receipts=finished.receipts,
             answered=finished.answered,
         )
+
+    async def _end(self, finished: Finished) -> None:
+        try:
+            await self.books.end(self.request_id, answered=finished.answered)
+        except LedgerRefused as problem:  # it is over all the same; what is locked is freed when it is settled again
+            self.events.tell("ledger_failed", self.request_id, code=problem.code, sentence=problem.sentence)

@@ -22,6 +22,7 @@ from v2xnode.identity import Identity, short
 from v2xnode.links import Links, RawItems
 from v2xnode.trading.asking import Asked, Asking, Wish
 from v2xnode.trading.books import Books, LedgerRefused
+from v2xnode.trading.whereabouts import Place, Whereabouts
 
 BUYING = "buying"
 """Name of the lock that a client holds from its Accept until the session is over."""
@@ -38,6 +39,8 @@ class Agreement:
     asked: Asked
     offer: Offer
     confirm: bytes
+    places: Sequence[Place] = ()
+    """Where else the provider has proved its key."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Need:
     events: EventLog
     electrical: Electrical
     currency: str
+    whereabouts: Whereabouts
     only: str = ""
     """Agree only with the provider whose id begins so."""
     _asking: Asking = field(init=False)
@@ -61,7 +65,7 @@ class Need:
     _todo: list[ClientEffect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._asking = Asking(self.wish, self.identity, self.links, self.events, self.only)
+        self._asking = Asking(self.wish, self.identity, self.links, self.events, self.whereabouts, self.only)
 
     @property
     def _asked(self) -> dict[bytes, Asked]:
@@ -115,7 +119,8 @@ class Need:
             match effect := todo.pop(0):
                 case Agreed():
                     await self._asking.leave(effect.request_id)
-                    return Agreement(self._asked[effect.request_id], effect.offer, effect.confirm)
+                    asked = self._asked[effect.request_id]
+                    return Agreement(asked, effect.offer, effect.confirm, self._asking.places(asked.link.peer))
                 case GaveUp():
                     raise self._refusal([refusal for _, refusal in effect.refusals])
                 case InSession():

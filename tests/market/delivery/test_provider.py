@@ -22,7 +22,7 @@ from market.delivery import (
     replay,
 )
 from market.errors import Reason
-from market.machine import Append, LedgerFailed, LinkResumed, Received, Refused, Tick
+from market.machine import Append, LedgerFailed, LinkResumed, Received, Refused, Repeat, Tick
 from market.terms import (
     Alive,
     Close,
@@ -404,6 +404,12 @@ def test_a_restart_before_or_after_the_delivery(written: Written) -> None:
     assert machine.state is (Stage.UNANSWERED if written is Written.CLOSE else Stage.FINISHED)
     assert [type(each.message) for each in effects if isinstance(each, Append)] == ([] if begun else [Void])
     assert [each.answered for each in effects if isinstance(each, Finished)] == [written is not Written.CLOSE]
+
+
+def test_a_client_that_says_its_close_again_has_not_got_ours() -> None:
+    played = provider_at(Stage.UNANSWERED)
+    assert played.hear(close(), "c") == [Repeat(digest("receipt0"))]
+    assert played.machine.state is Stage.UNANSWERED
 
 
 def test_a_clients_dispute_stops_and_is_closed_at_the_undisputed_part() -> None:

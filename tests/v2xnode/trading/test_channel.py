@@ -18,14 +18,12 @@ class DeafLink:
     """An accepted link whose dialer has not subscribed, or has: it keeps what it is given."""
 
     def __init__(self, *, subscribed: bool = True) -> None:
-        self.subscribed = subscribed
+        self.is_subscribed = subscribed
         self.pushed: list[tuple[list[Item], bool]] = []
         self.ended = False
 
-    def push(self, items: list[Item], *, confirmed: bool) -> bool:
-        if self.subscribed:
-            self.pushed.append((items, confirmed))
-        return self.subscribed
+    def push(self, items: list[Item], *, confirmed: bool) -> None:
+        self.pushed.append((items, confirmed))
 
     def end(self) -> None:
         self.ended = True
@@ -98,6 +96,47 @@ def test_another_link_takes_over_and_the_old_one_ends() -> None:
     assert (old.ended, old.pushed, len(new.pushed)) == (True, [], 1)
 
 
+def test_what_nobody_listened_to_was_not_shown() -> None:
+    link = DeafLink(subscribed=False)
+    channel = made(link)
+    channel.send(KEY)
+    for number in range(1, 9):
+        channel.push_status(status(number))
+    assert link.pushed == []
+    assert channel.heard_alive(Alive(5, 0)) == []
+    link.is_subscribed = True
+    channel.push_status(status(9))
+    assert link.pushed == [([Plain(status(9)), KEY], True)]
+
+
+def test_what_was_pushed_over_the_last_link_has_to_be_shown_again_on_the_new_one() -> None:
+    old, new = DeafLink(), DeafLink()
+    channel = made(old)
+    channel.send(KEY)
+    channel.push_status(status(1))
+    channel.push_status(status(2))
+    channel.move(new)  # type: ignore[arg-type]
+    channel.heard_alive(Alive(2, 0))
+    channel.push_status(status(3))
+    assert KEY in new.pushed[-1][0]
+    channel.heard_alive(Alive(3, 0))
+    channel.push_status(status(4))
+    assert KEY in new.pushed[-1][0], "nothing says that it was seen after 3"
+    channel.heard_alive(Alive(4, 0))
+    channel.push_status(status(5))
+    assert KEY not in new.pushed[-1][0]
+
+
+async def test_the_same_entry_is_said_once_however_often_it_is_asked_for() -> None:
+    async with table() as world:
+        confirm = await world.agree()
+        channel = made(DeafLink())
+        first = await world.interval(0, confirm.digest)
+        channel.send(first)
+        channel.send(first)
+        assert channel.state_items() == [Plain(status(0)), first]
+
+
 async def test_what_did_not_fit_into_the_frame_does_not_count_as_seen() -> None:
     async with table() as world:
         confirm = await world.agree()
@@ -136,11 +175,14 @@ async def test_outstanding_messages_are_bounded_and_an_answered_entry_leaves() -
 
 
 class LosingLink:
-    """A dialled link that answers nothing: every question waits until it is given up."""
+    """A dialled link that answers nothing: every question waits until it is given up. pushed: what comes by itself."""
 
     def __init__(self) -> None:
         self.asked: list[list[Item]] = []
         self.given_up = 0
+        self.pushed: asyncio.Queue[Any] = asyncio.Queue()
+        self.subscribed = asyncio.Event()
+        self.closed = asyncio.Event()
 
     async def ask(self, items: list[Item], **_: Any) -> list[Any]:
         self.asked.append(items)
@@ -152,25 +194,78 @@ class LosingLink:
 
     @asynccontextmanager
     async def pushes(self) -> AsyncIterator[AsyncIterator[Any]]:
-        await asyncio.get_running_loop().create_future()
-        yield cast(Any, None)
+        async def told() -> AsyncIterator[Any]:
+            while True:
+                yield await self.pushed.get()
+
+        self.subscribed.set()
+        yield told()
 
     async def aclose(self) -> None:
-        pass
+        self.closed.set()
+
+
+@asynccontextmanager
+async def running(link: LosingLink, heard: list[Any] | None = None) -> AsyncIterator[ClientChannel]:
+    """A client's channel at work."""
+    hear = (lambda _: None) if heard is None else heard.append
+    channel = ClientChannel(cast(Any, link), EventLog(real_clock()), hear, lambda _: None, lambda: None)
+    task = asyncio.create_task(channel.run())
+    await link.subscribed.wait()
+    try:
+        yield channel
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_signs_of_life_do_not_wait_behind_what_got_lost() -> None:
     link = LosingLink()
-    channel = ClientChannel(cast(Any, link), EventLog(real_clock()), lambda _: None, lambda _: None, lambda: None)
-    running = asyncio.create_task(channel.run())
-    await asyncio.sleep(0)
-    channel.send(Plain(Stop(1, Reason.SILENCE)))
-    for number in range(MAX_ALIVES + 3):
-        channel.send(Plain(Alive(number, 0)))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    alives = [items for items in link.asked if isinstance(items[0].message, Alive)]
-    assert len(alives) == MAX_ALIVES + 3, "each went out at once"
-    assert link.given_up == 3, "and only the newest are waited for"
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    async with running(link) as channel:
+        channel.send(Plain(Stop(1, Reason.SILENCE)))
+        for number in range(MAX_ALIVES + 3):
+            channel.send(Plain(Alive(number, 0)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        alives = [items for items in link.asked if isinstance(items[0].message, Alive)]
+        assert len(alives) == MAX_ALIVES + 3, "each went out at once"
+        assert link.given_up == 3, "and only the newest are waited for"
+
+
+async def test_a_sign_of_life_goes_over_the_link_whose_state_it_names() -> None:
+    old, new = LosingLink(), LosingLink()
+    async with running(old) as channel:
+        said = Plain(Alive(12, 0))
+        channel.send(said)
+        channel.move(cast(Any, new))
+        await new.subscribed.wait()
+        assert [said] in old.asked
+        assert new.asked == []
+
+
+async def test_after_a_move_nothing_is_heard_of_the_old_link_and_it_is_closed() -> None:
+    old, new, heard = LosingLink(), LosingLink(), list[Any]()
+    async with running(old, heard) as channel:
+        await old.pushed.put(["before"])
+        while not heard:  # noqa: ASYNC110  # as many turns of the loop as it takes
+            await asyncio.sleep(0)
+        channel.move(cast(Any, new))
+        await old.pushed.put(["late"])
+        await new.pushed.put(["after"])
+        await old.closed.wait()
+        while len(heard) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert heard == [["before"], ["after"]]
+    assert new.closed.is_set()
+
+
+async def test_links_that_were_left_are_closed_also_where_the_channel_never_ran() -> None:
+    links = [LosingLink() for _ in range(3)]
+    channel = ClientChannel(None, EventLog(real_clock()), lambda _: None, lambda _: None, lambda: None)
+    for link in links:
+        channel.move(cast(Any, link))
+    task = asyncio.create_task(channel.run())
+    await links[2].subscribed.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert all(link.closed.is_set() for link in links)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,12 +13,14 @@ from market.errors import TermsInvalid
 from market.terms import MessageType, to_map
 from market.units import Role, Service
 from tests.support.node_shop import Shop, seen, shop, stop_selling
+from transports.interface import Transport
 from transports.memory import MemoryNetwork
 from v2xnode.envelope import FrameInvalid, is_entry
 from v2xnode.errors import RefusedByLimit, Unreachable
 from v2xnode.links import Links, RawItems
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.need import Agreement, Need
+from v2xnode.trading.whereabouts import Place
 
 WISH = Wish(Service.V2V, 5_000, 1_000, 11_000, 600_000, 7_200_000)
 CHEAP, DEAR = {"price_micro_per_kwh": 200_000}, {"price_micro_per_kwh": 400_000}
@@ -196,3 +198,88 @@ async def test_a_wish_that_can_not_be_said_asks_nobody() -> None:
         with pytest.raises(TermsInvalid):
             await here.agree(here.need(Wish(Service.V2V, 1_000, 5_000, 11_000, 600_000, 7_200_000)))
         assert here.shops[0].told("offered") == []
+
+
+# one provider on two bearers
+
+
+@asynccontextmanager
+async def corner(*networks: MemoryNetwork) -> AsyncIterator[Street]:
+    """One provider and a client, both on all of these."""
+    async with AsyncExitStack() as stack:
+        side = await stack.enter_async_context(shop(10, CHEAP))
+        await stack.enter_async_context(side.on(networks[0], "0", *networks[1:]))
+        client = await stack.enter_async_context(shop(2, role=Role.CLIENT))
+        links = await stack.enter_async_context(client.on(networks[0], "client", *networks[1:]))
+        yield Street([side], client, links)
+
+
+def memory_and_ble() -> tuple[MemoryNetwork, MemoryNetwork]:
+    return MemoryNetwork(3, delay_ms=(1, 1)), MemoryNetwork(4, delay_ms=(60, 60), bearer="ble")
+
+
+async def test_a_stranger_heard_on_two_bearers_gets_one_request_and_both_places_are_known() -> None:
+    async with corner(*memory_and_ble()) as here:
+        agreed = await here.need().agree([seen("0", "ble"), seen("0")])
+        await agreed.asked.link.aclose()
+        assert agreed.asked.link.bearer == "memory"
+        assert set(agreed.places) == {Place("memory", "0"), Place("ble", "0")}
+        assert len(here.client.told("offer")) == 1
+        assert len(here.shops[0].told("offered")) == 1
+        assert here.client.told("ask_failed") == []
+
+
+async def test_who_proves_a_key_on_one_bearer_and_is_silent_then_is_asked_on_the_other() -> None:
+    memory, ble = memory_and_ble()
+    async with corner(memory, ble) as here:
+        named = asyncio.Event()
+        transport = here.links.transports["memory"]
+
+        class Cut:
+            """The network goes down once the stranger there has said who it is."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(transport, name)
+
+            async def dial(self, address: str) -> Any:
+                link: Any = await transport.dial(address)
+                request = link.request
+
+                async def cut(frame: bytes, *, timeout_ms: int) -> bytes:
+                    if named.is_set():
+                        memory.partition("client", "0")
+                        return bytes(await request(frame, timeout_ms=400))
+                    answer = bytes(await request(frame, timeout_ms=timeout_ms))
+                    named.set()
+                    return answer
+
+                link.request = cut
+                return link
+
+        here.links._transports = {"memory": cast(Transport, Cut()), "ble": here.links.transports["ble"]}
+        agreed = await here.need().agree([seen("0", "ble"), seen("0")])
+        await agreed.asked.link.aclose()
+        assert agreed.asked.link.bearer == "ble"
+        assert len(here.client.told("offer")) == 1
+
+
+@pytest.mark.parametrize(("dead", "carries"), [("ble", "memory"), ("memory", "ble")])
+async def test_a_known_peer_is_asked_on_the_better_bearer_or_on_the_one_that_works(dead: str, carries: str) -> None:
+    networks = memory_and_ble()
+    async with corner(*networks) as here:
+        next(each for each in networks if each.bearer == dead).partition("client", "0")
+        key = here.shops[0].key
+        agreed = await here.need().agree([seen("0", "ble", key), seen("0", "memory", key)])
+        await agreed.asked.link.aclose()
+        assert agreed.asked.link.bearer == carries
+        assert len(here.client.told("offer")) == 1
+
+
+async def test_an_identifier_that_somebody_repeats_does_not_hide_the_peer_behind_it() -> None:
+    memory, ble = memory_and_ble()
+    async with corner(memory, ble) as here, shop(11, DEAR) as liar, liar.on(memory, "liar"):
+        key = here.shops[0].key
+        agreed = await here.need().agree([seen("liar", "memory", key), seen("0", "ble", key)])
+        await agreed.asked.link.aclose()
+        assert agreed.asked.link.peer == key
+        assert liar.told("offered") == []
