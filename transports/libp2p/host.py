@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import trio
@@ -10,6 +10,7 @@ import trio
 from transports.errors import LinkLost
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.bridge import Bridge
+from transports.libp2p.gossip import Mesh
 from transports.libp2p.guard import NEGOTIATION_S, Guard, NoAutoConnector
 from transports.libp2p.library import (
     ID,
@@ -51,6 +52,9 @@ MAX_PIPES_A_PEER = 2
 IDLE_S = 30
 """How long a connection that a peer opened may be of no use."""
 
+KEEP_S = 5
+"""How soon a connection to a neighbour is opened again."""
+
 
 def peer_id_of(seed: bytes) -> str:
     """The peer id that belongs to the 32 bytes of an Ed25519 key."""
@@ -60,8 +64,19 @@ def peer_id_of(seed: bytes) -> str:
 class Host:
     """run: everything. The other methods belong to the trio side too, and need `run` to be running."""
 
-    def __init__(self, bridge: Bridge, seed: bytes, counters: Counters, accept: Callable[[StreamPipe], None]) -> None:
-        """accept: called on the asyncio side with each pipe that a peer opened."""
+    def __init__(
+        self,
+        bridge: Bridge,
+        seed: bytes,
+        counters: Counters,
+        accept: Callable[[StreamPipe], None],
+        mesh: Mesh | None = None,
+        neighbours: Iterable[PeerAddress] = (),
+    ) -> None:
+        """accept: called on the asyncio side with each pipe that a peer opened. mesh: gossips, over connections to the
+        neighbours that are kept, and to whoever connects."""
+        self._mesh = mesh
+        self._neighbours = tuple(neighbours) if mesh is not None else ()
         self._bridge = bridge
         self._keys = create_new_key_pair(seed)
         self._counters = counters
@@ -89,8 +104,14 @@ class Host:
     async def _hosted(self, sockets: Sockets) -> AsyncIterator[None]:
         self._sockets, self._host = sockets, self._build(sockets)
         try:
-            async with self._host.run(listen_addrs=[sockets.address]), trio.open_nursery() as nursery:
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(self._host.run(listen_addrs=[sockets.address]))
+                if self._mesh is not None:
+                    await stack.enter_async_context(self._mesh.running(self._host))
+                nursery = await stack.enter_async_context(trio.open_nursery())
                 nursery.start_soon(self._reap)
+                for address in self._neighbours:
+                    nursery.start_soon(self._keep, address)
                 yield
                 nursery.cancel_scope.cancel()
         finally:
@@ -166,6 +187,11 @@ class Host:
         finally:
             self._release(peer)
 
+    async def publish(self, notice: bytes) -> None:
+        """Hand a notice to the neighbours, if this host gossips."""
+        if self._mesh is not None:
+            await self._mesh.publish(notice)
+
     def _running(self) -> tuple[Sockets, BasicHost]:
         if self._sockets is None or self._host is None:
             raise LinkLost("the libp2p host is not running")
@@ -221,10 +247,25 @@ class Host:
         useless: set[INetConn] = set()
         while True:
             await trio.sleep(IDLE_S)
-            now = {connection for connection in self._connections() if not self._uses[connection.muxed_conn.peer_id]}
+            now = {connection for connection in self._connections() if self._is_idle(connection)}
             for connection in now & useless:
                 await _close(connection)
             useless = now - useless
+
+    def _is_idle(self, connection: INetConn) -> bool:
+        peer = connection.muxed_conn.peer_id
+        return not self._uses[peer] and not (self._mesh is not None and self._mesh.knows(peer))
+
+    async def _keep(self, address: PeerAddress) -> None:
+        """Have a connection to a neighbour, always."""
+        peer = _peer(address)
+        if peer == self.peer_id:
+            return
+        self._uses[peer] += 1
+        while True:
+            with contextlib.suppress(LinkLost):
+                await self._connect(address, peer)
+            await trio.sleep(KEEP_S)
 
     def _connections(self, peer: ID | None = None) -> list[INetConn]:
         return [] if self._host is None else self._host.get_network().get_connections(peer)

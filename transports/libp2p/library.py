@@ -74,11 +74,16 @@ with _surroundings_kept():
     from libp2p.network.connection.raw_connection import RawConnection
     from libp2p.network.connection.swarm_connection import SwarmConn
     from libp2p.network.stream.exceptions import StreamEOF, StreamError
+    from libp2p.network.stream.net_stream import NetStream
     from libp2p.network.swarm import Swarm
     from libp2p.peer.id import ID
     from libp2p.peer.peerstore import PeerStore
     from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError
     from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+    from libp2p.pubsub.gossipsub import GossipSub
+    from libp2p.pubsub.pb.rpc_pb2 import RPC as PubsubRpc
+    from libp2p.pubsub.pb.rpc_pb2 import Message as PubsubMessage
+    from libp2p.pubsub.pubsub import Pubsub
     from libp2p.rcmgr import Direction
     from libp2p.security.noise.transport import PROTOCOL_ID as NOISE_ID
     from libp2p.security.noise.transport import Transport as Noise
@@ -86,6 +91,7 @@ with _surroundings_kept():
     from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
     from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX_ID
     from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+    from libp2p.tools.anyio_service import background_trio_service
     from libp2p.transport.exceptions import OpenConnectionError
     from libp2p.transport.upgrader import TransportUpgrader
     from libp2p.utils.varint import read_varint_prefixed_bytes_limited
@@ -108,6 +114,7 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionConfig",
     "Direction",
+    "GossipSub",
     "IListener",
     "IMuxedConn",
     "IMuxedStream",
@@ -124,10 +131,14 @@ __all__ = [
     "MultiselectCommunicatorError",
     "MuxedStreamError",
     "MuxerMultistream",
+    "NetStream",
     "Noise",
     "OpenConnectionError",
     "PeerStore",
     "PingService",
+    "Pubsub",
+    "PubsubMessage",
+    "PubsubRpc",
     "RawConnection",
     "ReadWriteCloser",
     "RetryConfig",
@@ -141,6 +152,7 @@ __all__ = [
     "TransportUpgrader",
     "Yamux",
     "YamuxStream",
+    "background_trio_service",
     "create_new_key_pair",
     "create_new_noise_key_pair",
     "new_host",

@@ -11,8 +11,9 @@ from typing import TypeVar
 from transports.duplex import Trunks, serve
 from transports.errors import LinkLost, LocalTransportError, Malformed
 from transports.interface import Announcement, Handler, Link, Sighting
-from transports.libp2p.address import PeerAddress, endpoint, parse_address
+from transports.libp2p.address import PeerAddress, parse_address
 from transports.libp2p.bridge import Bridge
+from transports.libp2p.gossip import Check, Mesh, Notices
 from transports.libp2p.host import Host, peer_id_of
 from transports.libp2p.pipe import StreamPipe
 from transports.libp2p.settings import SEED_BYTES, Libp2pSettings
@@ -77,6 +78,25 @@ class Libp2pTransport:
         """Raises InvalidAddress, LinkLost, and LocalTransportError when not serving."""
         return await self._running().trunks.dial(str(parse_address(address)))
 
+    @asynccontextmanager
+    async def notices(self, check: Check) -> AsyncIterator[Notices]:
+        """Take part in the gossip of the microgrid, inside of `serving`, one at a time. See `Notices` for what `check`
+        is; without anybody to check them, notices are not passed on.
+
+        Raises LocalTransportError when the settings name no microgrid, or no key of our own.
+        """
+        serving = self._running()
+        if self._settings.topic is None:
+            raise LocalTransportError("this node does not gossip: its settings need a microgrid and a seed")
+        if serving.notices is not None:
+            raise LocalTransportError("the notices are listened to already")
+        serving.notices = notices = Notices(check, serving.publish)
+        try:
+            yield notices
+        finally:
+            serving.notices = None
+            notices.close()
+
     def counters(self) -> dict[str, int]:
         """Counted at the TCP sockets."""
         return {"bytes_sent": self._counters.bytes_sent, "bytes_received": self._counters.bytes_received}
@@ -96,6 +116,7 @@ class _Serving:
         self._handler = handler
         self._seed = settings.seed or os.urandom(SEED_BYTES)
         self._port = settings.port
+        self._known = tuple(parse_address(text) for text in settings.bootstrap)
         self._bridge: Bridge | None = None
         self._host: Host | None = None
         self._shown: bytes | None = None
@@ -103,6 +124,7 @@ class _Serving:
         self._supervising: asyncio.Task[None] | None = None
         self._complaints = SourceRates(burst=1, refill_ms=3_600_000, sources=64)
         self.peer_id = peer_id_of(self._seed)
+        self.notices: Notices | None = None
         self.trunks = Trunks(BEARER, self._connect)
 
     @property
@@ -122,8 +144,23 @@ class _Serving:
         for task in self._served:
             task.cancel()
         await asyncio.gather(*self._served, return_exceptions=True)
+        if self.notices is not None:
+            self.notices.close()
         if self._bridge is not None:
             await self._bridge.stop()
+
+    async def publish(self, notice: bytes) -> None:
+        """Raises LinkLost."""
+        await self._on_host(lambda host: host.publish(notice))
+
+    def _check(self, notice: bytes) -> bool:
+        """On the trio side."""
+        notices = self.notices
+        return notices is not None and notices.check(notice)
+
+    def _hear(self, notice: bytes) -> None:
+        if self.notices is not None:
+            self.notices.arrive(notice)
 
     def show(self, shown: bytes | None) -> None:
         self._shown = shown
@@ -143,7 +180,7 @@ class _Serving:
 
     async def _ask_all(self, found: "asyncio.Queue[Sighting | None]", window_ms: int) -> None:
         turns = asyncio.Semaphore(ASKED_AT_ONCE)
-        addresses = {parse_address(text) for text in self._settings.bootstrap}
+        addresses = set(self._known)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(window_ms / 1000), asyncio.TaskGroup() as asking:
@@ -179,7 +216,9 @@ class _Serving:
 
     async def _begin(self) -> Bridge:
         bridge = Bridge()
-        host = Host(bridge, self._seed, self._counters, self._accept)
+        topic = self._settings.topic
+        mesh = None if topic is None else Mesh(topic, self._check, lambda notice: bridge.to_asyncio(self._hear, notice))
+        host = Host(bridge, self._seed, self._counters, self._accept, mesh, self._known)
         self._bridge = bridge
         host.shown = self._shown
         await bridge.start(lambda started: host.run(self._settings.listening_host, self._port, started))
@@ -227,6 +266,3 @@ class _Serving:
         """Once a source, for as long as its fault may be the same."""
         if self._complaints.allow(source, int(asyncio.get_running_loop().time() * 1000)):
             log.warning("%s does not keep to the protocol: %s", source, problem)
-
-
-__all__ = ["BEARER", "Libp2pTransport", "endpoint"]

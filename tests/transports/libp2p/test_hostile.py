@@ -20,7 +20,16 @@ from transports.interface import Link
 from transports.libp2p.address import parse_address
 from transports.libp2p.framing import enframe
 from transports.libp2p.host import MAX_PIPES_A_PEER
-from transports.libp2p.library import BaseLibp2pError, INetConn, MuxedStreamError, StreamError, Swarm, Yamux
+from transports.libp2p.library import (
+    BaseLibp2pError,
+    INetConn,
+    MuxedStreamError,
+    NetStream,
+    StreamError,
+    Swarm,
+    Yamux,
+    YamuxStream,
+)
 from transports.libp2p.muxer import MAX_BUFFERED_BYTES, MAX_STREAMS
 from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES, Sockets
 from transports.libp2p.transport import Libp2pTransport
@@ -140,14 +149,16 @@ async def test_more_than_the_window_costs_the_connection(caplog: pytest.LogCaptu
     async with honest() as (node, _), attacking(node.address) as attacker:
 
         async def pour() -> int:
-            connection = await attacker.connection()
-            stream = await connection.open_stream()
-            await stream.close()
-            poured, piece = 0, bytes(60_000)
+            """Messages that the node understands, as many as the socket takes."""
+            opened = await attacker.stream()
+            assert isinstance(opened, NetStream)
+            stream = opened.muxed_stream
+            assert isinstance(stream, YamuxStream)
+            poured, piece = 0, 20_000 * enframe(b"\x03\x01")
+            header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, len(piece))
             with contextlib.suppress(BaseLibp2pError):
                 while poured < 20 * MAX_BUFFERED_BYTES:
-                    header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, len(piece))
-                    await connection._write_frame(header + piece)
+                    await stream.conn._write_frame(header + piece)
                     poured += len(piece)
             return poured
 
