@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from dbus_fast import Message
@@ -11,7 +10,7 @@ from dbus_fast import Message
 from transports.ble.bluez.adapters import Adapter, choose
 from transports.ble.bluez.application import Interfaces, advertisement_object, service_objects
 from transports.ble.bluez.bus import Bus, Refused
-from transports.ble.bluez.central import BluezCentral, socket_pair
+from transports.ble.bluez.guests import Guests
 from transports.ble.bluez.names import (
     ADAPTER,
     ADVERTISEMENT,
@@ -19,30 +18,17 @@ from transports.ble.bluez.names import (
     ADVERTISING_MANAGER,
     APPLICATION_PATH,
     DEVICE,
-    FAILED,
     GATT_CHARACTERISTIC,
     GATT_MANAGER,
     INVALID_ARGS,
-    INVALID_OFFSET,
-    NOT_AUTHORIZED,
     NOT_PERMITTED,
-    NOTIFY_PATH,
     OBJECT_MANAGER,
     PROPERTIES,
     UNKNOWN_METHOD,
-    WRITE_PATH,
 )
 from transports.ble.bluez.obstacles import Obstacle, no_room
-from transports.ble.bluez.options import read_options, variants_of
-from transports.ble.peripheral import MAX_CENTRALS, Arrived
-
-HANG_UP_MS = 2_000
-"""How long a disconnection may take before we go on regardless."""
-BY_CALL = "0x0e"
-"""The text of a refusal of AcquireWrite after which bluetoothd hands the write over by WriteValue; with another one it
-would refuse the central's write (`acquire_write_reply` in its src/gatt-database.c)."""
-
-_LOG = logging.getLogger(__name__)
+from transports.ble.bluez.options import variants_of
+from transports.ble.peripheral import Arrived
 
 
 class Registration:
@@ -51,19 +37,17 @@ class Registration:
     def __init__(self, bus: Bus, adapter: Adapter, arrived: Arrived) -> None:
         self._bus = bus
         self._adapter = adapter
-        self._arrived = arrived
         self._objects = service_objects(acquire_write=adapter.separates)
         self._shown: Interfaces | None = None
         self._perhaps_shown = False
-        self._centrals: dict[str, BluezCentral] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._guests = Guests(bus, arrived)
         self._methods: dict[tuple[str, str], Callable[[Message], None]] = {
             (PROPERTIES, "GetAll"): self._get_all,
             (PROPERTIES, "Get"): self._get,
             (OBJECT_MANAGER, "GetManagedObjects"): self._get_objects,
-            (GATT_CHARACTERISTIC, "WriteValue"): self._write,
-            (GATT_CHARACTERISTIC, "AcquireWrite"): self._acquire_write,
-            (GATT_CHARACTERISTIC, "AcquireNotify"): self._acquire_notify,
+            (GATT_CHARACTERISTIC, "WriteValue"): self._guests.write,
+            (GATT_CHARACTERISTIC, "AcquireWrite"): self._guests.acquire_write,
+            (GATT_CHARACTERISTIC, "AcquireNotify"): self._guests.acquire_notify,
             (ADVERTISEMENT, "Release"): self._released,
         }
 
@@ -116,17 +100,13 @@ class Registration:
             if not self.ended.is_set():
                 await self._take_back()
         finally:
-            for central in list(self._centrals.values()):
-                central.left("Bluetooth was switched off or restarted")
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._guests.aclose()
             await self._bus.aclose()
 
     async def _take_back(self) -> None:
         with contextlib.suppress(Obstacle):
             await self.show(None)
-        await asyncio.gather(*(central.aclose() for central in list(self._centrals.values())))
+        await self._guests.disconnect_all()
         with contextlib.suppress(Obstacle):
             await self._bus.call(self._adapter.path, GATT_MANAGER, "UnregisterApplication", "o", [APPLICATION_PATH])
 
@@ -136,8 +116,6 @@ class Registration:
 
     async def _advertising(self, member: str, signature: str, body: list[Any]) -> None:
         await self._bus.call(self._adapter.path, ADVERTISING_MANAGER, member, signature, body)
-
-    # What bluetoothd calls.
 
     def _asked(self, message: Message) -> bool:
         method = self._methods.get((message.interface or "", message.member or ""))
@@ -180,96 +158,14 @@ class Registration:
             self._shown = None
             self.ended.set()
 
-    def _acquire_notify(self, message: Message) -> None:
-        options = read_options(message.body, 0)
-        device = options.device
-        if not device or message.path != NOTIFY_PATH:
-            self._bus.refuse(message, FAILED, "which device?")
-            return
-        if device in self._centrals:  # it connected anew before we learned that it had left
-            self._centrals[device].left("the central connected anew")
-        if len(self._centrals) >= MAX_CENTRALS:
-            _LOG.info("%s is one central too many", options.address)
-            self._bus.refuse(message, FAILED, "too many are connected")
-            self._start(self._hang_up(device))
-            return
-        ours, theirs = socket_pair()
-        central = BluezCentral(
-            options.address, options.mtu, ours, lambda: self._hang_up(device), lambda: self._left(device, central)
-        )
-        self._centrals[device] = central
-        self._bus.reply_with_socket(message, theirs, options.mtu)
-        self._arrived(central)
-
-    def _acquire_write(self, message: Message) -> None:
-        """Answered a moment later, when all that bluetoothd has asked before is known."""
-        asyncio.get_running_loop().call_soon(self._give_write_socket, message)
-
-    def _give_write_socket(self, message: Message) -> None:
-        """What others write while bluetoothd waits for our answer goes into this socket too, and would look like this
-        central's. So it is given only while nobody else is there who has none yet; until then writes come by calls."""
-        options = read_options(message.body, 0)
-        central = self._centrals.get(options.device) if message.path == WRITE_PATH else None
-        if central is None:
-            self._bus.refuse(message, NOT_AUTHORIZED, "subscribe first")
-            return
-        if any(not other.has_write_socket for other in self._centrals.values() if other is not central):
-            self._bus.refuse(message, FAILED, BY_CALL)
-            return
-        central.mtu = options.mtu
-        ours, theirs = socket_pair()
-        central.writes_come_by(ours, lambda: self._overflown(central))
-        self._bus.reply_with_socket(message, theirs, central.mtu)
-
-    def _write(self, message: Message) -> None:
-        if message.path != WRITE_PATH or message.signature != "aya{sv}":
-            self._bus.refuse(message, INVALID_ARGS, "no such write")
-            return
-        options = read_options(message.body, 1)
-        central = self._centrals.get(options.device)
-        if central is None:
-            self._bus.refuse(message, NOT_AUTHORIZED, "subscribe first")
-        elif options.offset:
-            self._bus.refuse(message, INVALID_OFFSET, "write from the beginning")
-        else:
-            central.mtu = options.mtu
-            if not central.written(bytes(message.body[0])):
-                self._overflown(central)
-            self._bus.reply(message)
-
-    # What becomes of centrals.
-
     def _signalled(self, message: Message) -> None:
         if message.member == "PropertiesChanged" and message.signature == "sa{sv}as":
             interface, changed = str(message.body[0]), variants_of(message.body[1])
             if interface == DEVICE and changed.get("Connected") is False:
-                self._disconnected(message.path or "")
+                self._guests.disconnected(message.path or "")
         elif message.member == "InterfacesRemoved" and message.signature == "oas":
             path, interfaces = message.body
             if path == self._adapter.path and (ADAPTER in interfaces or GATT_MANAGER in interfaces):
                 self.ended.set()
             elif DEVICE in interfaces:
-                self._disconnected(path)
-
-    def _disconnected(self, device: str) -> None:
-        if device in self._centrals:
-            self._centrals[device].left("the central disconnected")
-
-    def _left(self, device: str, central: BluezCentral) -> None:
-        if self._centrals.get(device) is central:
-            del self._centrals[device]
-
-    def _overflown(self, central: BluezCentral) -> None:
-        _LOG.info("%s writes more than we can take", central.source)
-        self._start(central.aclose())
-
-    async def _hang_up(self, device: str) -> None:
-        """Disconnect it, if bluetoothd will."""
-        with contextlib.suppress(Obstacle, TimeoutError):
-            async with asyncio.timeout(HANG_UP_MS / 1000):
-                await self._bus.call(device, DEVICE, "Disconnect")
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+                self._guests.disconnected(path)

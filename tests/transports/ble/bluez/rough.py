@@ -19,14 +19,15 @@ ADAPTER = {
 
 
 class RoughBluetoothd:
-    """deaf: methods that it never answers. called: every method call that it got, as (path, member)."""
+    """deaf: methods that it never answers. called: every method call that it got, as (path, member); us: our
+    peripheral's name on the bus, once it registered."""
 
     def __init__(self, connection: MessageBus) -> None:
         self._connection = connection
         self.deaf: set[str] = set()
         self.refused: dict[str, str] = {}
         self.called: list[tuple[str, str]] = []
-        self._us: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.us: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._sockets: list[socket.socket] = []
         connection.add_message_handler(self._heard)
 
@@ -37,8 +38,8 @@ class RoughBluetoothd:
         assert message.member is not None
         self.called.append((message.path, message.member))
         if message.member == "RegisterApplication":
-            self._us = asyncio.get_running_loop().create_future()
-            self._us.set_result(message.sender or "")
+            self.us = asyncio.get_running_loop().create_future()
+            self.us.set_result(message.sender or "")
         if message.member in self.deaf:
             return True
         if message.member in self.refused:
@@ -52,7 +53,7 @@ class RoughBluetoothd:
 
     async def call(self, path: str, interface: str, member: str, signature: str, *body: Any) -> Message:
         """What our peripheral answers to this."""
-        message = Message(await self._us, path, interface, member, signature=signature, body=list(body))
+        message = Message(await self.us, path, interface, member, signature=signature, body=list(body))
         return await self._connection.call(message)
 
     async def subscribed(self, number: int, **options: Variant) -> Message:

@@ -10,7 +10,6 @@ from tests.contract.transport_contract import open_descriptors, until
 from tests.transports.ble.bluez.dialer import (
     DATA,
     arriving,
-    asked,
     dialled,
     found,
     lost,
@@ -19,7 +18,6 @@ from tests.transports.ble.bluez.dialer import (
     shown_and_served,
 )
 from transports.ble.bluez.central import BluezCentral
-from transports.ble.bluez.names import NOTIFY_PATH, WRITE_PATH
 from transports.ble.bluez.peripheral import BluezPeripheral
 from transports.ble.peripheral import MAX_WRITES, Peripheral
 from transports.errors import LinkLost, LocalTransportError
@@ -218,26 +216,6 @@ async def test_an_error_of_the_body_passes() -> None:
         async with serving():
             raise ZeroDivisionError
     assert await shown_and_served() == (0, False)
-
-
-async def test_only_bluetoothd_is_served() -> None:
-    """Where the bus's policy lets anybody call us: here."""
-    async with serving() as (peripheral, arrived), dialled("hci1") as dialer:
-        central = await arriving(arrived)
-        registration = peripheral._registration
-        assert registration is not None
-        us = registration._bus._connection.unique_name
-        assert us is not None
-        for path, member, signature, body in (
-            (WRITE_PATH, "WriteValue", "aya{sv}", (b"forged", {})),
-            (WRITE_PATH, "AcquireWrite", "a{sv}", ({},)),
-            (NOTIFY_PATH, "AcquireNotify", "a{sv}", ({},)),
-        ):
-            answer = await asked(us, path, "org.bluez.GattCharacteristic1", member, signature, *body)
-            assert answer.error_name == "org.freedesktop.DBus.Error.AccessDenied"
-        await dialer.write(b"genuine")
-        assert await received(central) == b"genuine"
-        assert arrived.empty()
 
 
 async def test_no_task_and_no_descriptor_stays() -> None:

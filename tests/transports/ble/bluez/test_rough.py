@@ -279,23 +279,31 @@ async def test_a_write_socket_that_closes_leaves_calls_and_an_empty_write_is_one
             again.send(b"lost")
 
 
-async def test_signals_that_others_send_count_for_nothing() -> None:
+async def test_only_bluetoothd_counts() -> None:
+    """Where the bus's policy lets anybody call us and send us signals: here."""
     async with meeting() as (rough, peripheral, arrived), outsider() as other:
         rough.socket_of(await rough.subscribed(1))
         central = await arriving(arrived)
-        body: list[Any] = ["org.bluez.Device1", {"Connected": Variant("b", False)}, []]
-        forged = Message.new_signal(path(1), PROPERTIES, "PropertiesChanged", "sa{sv}as", body)
-        forged.destination = await rough._us
-        await other.send(forged)
-        gone = Message.new_signal(
-            "/", OBJECT_MANAGER, "InterfacesRemoved", "oas", ["/org/bluez/hci0", ["org.bluez.Adapter1"]]
-        )
-        gone.destination = forged.destination
-        await other.send(gone)
-        answer = await other.call(Message(forged.destination, "/", "org.freedesktop.DBus.Peer", "Ping"))
-        assert answer.error_name == "org.freedesktop.DBus.Error.AccessDenied"
-        await rough.wrote(1, b"still here")
-        assert await received(central) == b"still here"
+        us = await rough.us
+        changed: list[Any] = ["org.bluez.Device1", {"Connected": Variant("b", False)}, []]
+        removed: list[Any] = ["/org/bluez/hci0", ["org.bluez.Adapter1"]]
+        for forged in (
+            Message.new_signal(path(1), PROPERTIES, "PropertiesChanged", "sa{sv}as", changed),
+            Message.new_signal("/", OBJECT_MANAGER, "InterfacesRemoved", "oas", removed),
+        ):
+            forged.destination = us
+            await other.send(forged)
+        options = {"device": Variant("o", path(1))}
+        for where, member, signature, body in (
+            (WRITE_PATH, "WriteValue", "aya{sv}", [b"forged", options]),
+            (WRITE_PATH, "AcquireWrite", "a{sv}", [options]),
+            (NOTIFY_PATH, "AcquireNotify", "a{sv}", [options]),
+        ):
+            call = Message(us, where, GATT_CHARACTERISTIC, member, signature=signature, body=body)
+            assert (await other.call(call)).error_name == "org.freedesktop.DBus.Error.AccessDenied"
+        await rough.wrote(1, b"genuine")
+        assert await received(central) == b"genuine"
+        assert arrived.empty()
         assert peripheral.adapter == "hci0"
 
 
