@@ -50,13 +50,13 @@ class Host:
         command = ["dbus-daemon", f"--config-file={configuration}", "--nofork", "--nosyslog", "--print-address"]
         self._bus = started(command, dict(os.environ))
 
-    def start_bluetoothd(self, *options: str, adapters: int = 2, mtu: int = 517) -> None:
+    def start_bluetoothd(self, *options: str, adapters: int = 2) -> None:
         """options: of `stand_in`."""
         assert self._bluetoothd is None
         command = [sys.executable, "-m", "tests.transports.ble.bluez.stand_in", *options]
         for address in ADDRESSES[:adapters]:
             command += ["--adapter", address]
-        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address, "STAND_IN_MTU": str(mtu)}
+        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
         self._bluetoothd = started(command, environment)
 
     def stop_bluetoothd(self) -> None:

@@ -41,12 +41,14 @@ def main() -> None:
     parser.add_argument("--roles", default="central peripheral")
     parser.add_argument("--version", default="5.79")
     parser.add_argument("--instances", type=int, default=5)
+    parser.add_argument("--mtu", type=int, default=517)
     chosen = parser.parse_args()
     number_keys()
     heard_again()
     gone_when_disconnected()
     sockets_for_each()
     described(chosen.roles.split(), chosen.version, chosen.instances)
+    vars(Link)["MTU"].property_getter = lambda _: chosen.mtu
     loop = asyncio.new_event_loop()
     loop.run_until_complete(bluezoo.startup(adapters=chosen.adapter, auto_enable=not chosen.off, scan_interval=SCAN_S))
     print("ready", flush=True)
@@ -103,10 +105,9 @@ def hang_up(link: Any) -> None:
 
 
 def options(link: Any, **more: Any) -> dict[str, Any]:
-    link.mtu = int(os.environ.get("STAND_IN_MTU", "517"))
     return {
         "device": ("o", link.service.device.peer.get_object_path()),
-        "mtu": ("q", link.mtu),
+        "mtu": ("q", link.MTU.dbus_property.property_getter(link)),
         "link": ("s", "LE"),
         **more,
     }
