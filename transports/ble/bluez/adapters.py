@@ -15,8 +15,9 @@ Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 LEAST_VERSION: Version = (5, 48)
 """The first whose server asks us for a socket to notify through; earlier ones would notify every central alike."""
-SEPARATE_VERSION: Version = (5, 69)
-"""The first that asks for sockets for each central. Before, all shared those of the first: one peer at a time works."""
+SEPARATE_VERSION: Version = (5, 76)
+"""The first that keeps centrals apart. Before, what we say to one goes to all of them: they shared the first one's
+socket until 5.69, and later each one's socket led to all. So one peer at a time is served."""
 
 _MODALIAS = re.compile(r"usb:v1D6Bp0246d([0-9A-F]{2})([0-9A-F]{2})", re.IGNORECASE)
 _RFKILL = Path("/sys/class/rfkill")
@@ -36,7 +37,7 @@ class Adapter:
 
     @property
     def separates(self) -> bool:
-        """Whether each central gets sockets of its own, as far as is known."""
+        """Whether BlueZ keeps its centrals apart, as far as is known."""
         return self.version is None or self.version >= SEPARATE_VERSION
 
 

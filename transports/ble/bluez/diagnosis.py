@@ -97,7 +97,7 @@ def _bluez(adapter: Adapter) -> Finding:
         return Finding(
             "bluez",
             False,
-            f"BlueZ {spelled(version)} lets one peer at a time connect to this node: it tells peers no further apart",
+            f"BlueZ {spelled(version)} does not keep peers apart, so one at a time can connect to this node",
             f"update BlueZ to {spelled(SEPARATE_VERSION)} or newer",
         )
     return Finding("bluez", True, f"BlueZ {spelled(version)} is new enough")

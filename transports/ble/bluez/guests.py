@@ -22,22 +22,26 @@ from transports.ble.bluez.names import (
 )
 from transports.ble.bluez.obstacles import Obstacle
 from transports.ble.bluez.options import Options, read_options
-from transports.ble.peripheral import MAX_CENTRALS, Arrived
+from transports.ble.peripheral import Arrived
 
 HANG_UP_MS = 2_000
 """How long a disconnection may take before we go on regardless."""
 BY_CALL = "0x0e"
 """The text of a refusal of AcquireWrite after which bluetoothd hands the write over by WriteValue; with another one it
 would refuse the central's write (`acquire_write_reply` in its src/gatt-database.c)."""
+MAX_TOLD = 16
+"""Devices whose wrongs are told of."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class Guests:
-    """One for each device, by its object's path. arrived: called with each that subscribed."""
+    """One for each device, by its object's path. most: how many there may be; arrived: called with each that
+    subscribed."""
 
-    def __init__(self, bus: Bus, arrived: Arrived) -> None:
+    def __init__(self, bus: Bus, most: int, arrived: Arrived) -> None:
         self._bus = bus
+        self._most = most
         self._arrived = arrived
         self._centrals: dict[str, BluezCentral] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,8 +56,8 @@ class Guests:
             return
         if device in self._centrals:  # it connected anew before we learned that it had left
             self._centrals[device].left("the central connected anew")
-        if len(self._centrals) >= MAX_CENTRALS:
-            self._tell_once(f"{options.address} is more than the {MAX_CENTRALS} that may be connected")
+        if len(self._centrals) >= self._most:
+            self._tell_once(f"{options.address} comes when {self._most} are connected, as many as may be")
             self._bus.refuse(message, FAILED, "too many are connected")
             self._start(self._hang_up(device))
             return
@@ -137,7 +141,7 @@ class Guests:
 
     def _tell_once(self, what: str) -> None:
         """Each device may do each wrong again and again, but is told of once; and not too many of them."""
-        if what not in self._told and len(self._told) < MAX_CENTRALS:
+        if what not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(what)
             _LOG.warning("%s: it is disconnected", what)
 

@@ -28,7 +28,7 @@ from transports.ble.bluez.names import (
 )
 from transports.ble.bluez.obstacles import Obstacle, no_room
 from transports.ble.bluez.options import variants_of
-from transports.ble.peripheral import Arrived
+from transports.ble.peripheral import MAX_CENTRALS, Arrived
 
 
 class Registration:
@@ -40,7 +40,7 @@ class Registration:
         self._objects = service_objects(acquire_write=adapter.separates)
         self._shown: Interfaces | None = None
         self._perhaps_shown = False
-        self._guests = Guests(bus, arrived)
+        self._guests = Guests(bus, MAX_CENTRALS if adapter.separates else 1, arrived)
         self._methods: dict[tuple[str, str], Callable[[Message], None]] = {
             (PROPERTIES, "GetAll"): self._get_all,
             (PROPERTIES, "Get"): self._get,

@@ -4,9 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from bleak.exc import BleakError
 
+from tests.transports.ble.bluez.dialer import arriving, dialled, received, serving
 from tests.transports.ble.bluez.host import Host
 from transports.ble.bluez import bus
+from transports.ble.bluez.central import BluezCentral
 from transports.ble.bluez.diagnosis import Finding, diagnose
 from transports.ble.bluez.peripheral import BluezPeripheral
 from transports.errors import LocalTransportError
@@ -113,14 +116,26 @@ async def test_bluez_that_is_too_old(own_host: Host) -> None:
     assert finding.sentence in await refusal()
 
 
-async def test_bluez_that_does_not_tell_peers_apart(own_host: Host) -> None:
+async def test_bluez_that_does_not_keep_peers_apart(own_host: Host) -> None:
+    """As in Debian 12 and Ubuntu 24.04. It is served, one peer at a time."""
     own_host.start_bus()
-    own_host.start_bluetoothd("--version", "5.66")
-    (finding,) = await wrong()
+    own_host.start_bluetoothd("--version", "5.72", adapters=3)
+    (finding,) = await wrong("hci0")
     assert finding.code == "bluez"
-    assert "one peer at a time" in finding.sentence
-    async with BluezPeripheral().serving(lambda _: None):
-        pass
+    assert "one at a time" in finding.sentence
+    async with serving() as (_, arrived), dialled("hci1") as first_dialer:
+        first = await arriving(arrived)
+        with pytest.raises(BleakError):
+            async with dialled("hci2"):
+                pass
+        await first_dialer.write(b"undisturbed")
+        assert await received(first) == b"undisturbed"
+        assert isinstance(first, BluezCentral)
+        assert not first.has_write_socket
+        await first.aclose()
+        async with dialled("hci2") as second_dialer:
+            await second_dialer.write(b"now")
+            assert await received(await arriving(arrived)) == b"now"
 
 
 async def test_no_peripheral_role(own_host: Host) -> None:
