@@ -4,7 +4,6 @@ It asks D-Bus and reads files that everybody may read; it changes nothing and sw
 """
 
 import configparser
-from dataclasses import dataclass
 from pathlib import Path
 
 from transports.ble.bluez.adapters import (
@@ -19,6 +18,7 @@ from transports.ble.bluez.adapters import (
 from transports.ble.bluez.bus import Bus
 from transports.ble.bluez.names import ADVERTISING_MANAGER
 from transports.ble.bluez.obstacles import Obstacle, bluez_too_old, no_peripheral_role, no_room, radio_off
+from transports.finding import Finding
 
 MAIN_CONF = Path("/etc/bluetooth/main.conf")
 PRIVATE = frozenset({"on", "network", "device", "limited-network", "limited-device"})
@@ -26,22 +26,11 @@ PRIVATE = frozenset({"on", "network", "device", "limited-network", "limited-devi
 _PRIVACY_REMEDY = f"set `Privacy = device` below [General] in {MAIN_CONF} and restart bluetoothd"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. ok: it does not stand in the way; remedy: what to do about it, or what would be better.
-
-    code: `dbus`, `bluetoothd`, `permission`, `adapter`, `radio`, `bluez`, `role`, `advertisements`, `privacy`, or
-    `refused` for what BlueZ answers that we don't know.
-    """
-
-    code: str
-    ok: bool
-    sentence: str
-    remedy: str | None = None
-
-
 async def diagnose(adapter: str | None = None, *, main_conf: Path = MAIN_CONF) -> list[Finding]:
     """Look at everything that our peripheral's role needs. adapter: by name; None is the one that would be chosen.
+
+    The codes are `dbus`, `bluetoothd`, `permission`, `adapter`, `radio`, `bluez`, `role`, `advertisements`, `privacy`,
+    and `refused` for what BlueZ answers that we don't know.
 
     Never raises for what it finds. What can't be looked at because of an earlier finding is left out.
     """

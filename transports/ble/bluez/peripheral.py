@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from transports.ble.bluez.registration import Registration
@@ -17,9 +17,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class BluezPeripheral:
-    """A `Peripheral`. adapter: as BlueZ names it (`hci0`); None is the first that is on, chosen anew each time."""
+    """A `Peripheral`. adapter: as BlueZ names it (`hci0`); None is the first that is on, chosen anew each time.
 
-    def __init__(self, adapter: str | None = None) -> None:
+    went: called when bluetoothd, the adapter or the bus went. Links that were dialled over them are lost then too, of
+    which bleak says nothing.
+    """
+
+    def __init__(self, adapter: str | None = None, *, went: Callable[[], None] | None = None) -> None:
+        self._went = went
         self._name = adapter
         self._serving = False
         self._registration: Registration | None = None
@@ -70,6 +75,8 @@ class BluezPeripheral:
             async with self._turn:
                 await self._close()
             _LOG.warning("bluetoothd or the adapter went: Bluetooth's links are lost")
+            if self._went is not None:
+                self._went()
             await self._return(arrived)
 
     async def _return(self, arrived: Arrived) -> None:

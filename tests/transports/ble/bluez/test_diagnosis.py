@@ -10,9 +10,10 @@ from tests.transports.ble.bluez.dialer import arriving, dialled, received, servi
 from tests.transports.ble.bluez.host import Host
 from transports.ble.bluez import bus
 from transports.ble.bluez.central import BluezCentral
-from transports.ble.bluez.diagnosis import Finding, diagnose
+from transports.ble.bluez.diagnosis import diagnose
 from transports.ble.bluez.peripheral import BluezPeripheral
 from transports.errors import LocalTransportError
+from transports.finding import Finding
 
 DENIED = '<deny send_destination="org.bluez"/>'
 

@@ -94,6 +94,15 @@ async def test_the_adapter_is_unplugged_and_plugged_in_again(bluetooth: Host) ->
         await works(arrived, DATA)
 
 
+async def test_whoever_asked_is_told_that_it_went(bluetooth: Host) -> None:
+    went = asyncio.Event()
+    peripheral = BluezPeripheral("hci0", went=went.set)
+    async with peripheral.serving(lambda _: None):
+        bluetooth.stop_bluetoothd()
+        async with asyncio.timeout(BACK_MS / 1000):
+            await went.wait()
+
+
 async def test_another_adapter_takes_over_where_none_is_named(bluetooth: Host) -> None:
     async with serving(None) as (peripheral, _):
         assert peripheral.adapter == "hci0"
