@@ -34,6 +34,7 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[Exception | None] = self._loop.create_future()
+        self._stopping = False
         self._scope = trio.CancelScope()
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
@@ -62,6 +63,7 @@ class Bridge:
         """End the run, with all that is under way in it; idempotent. Raises BridgeStuck."""
         if self._thread is None:
             return
+        self._stopping = True
         self.to_trio(self._scope.cancel)
         try:
             async with asyncio.timeout(STOP_S):
@@ -143,6 +145,8 @@ class Bridge:
 
     async def _root(self, main: Main) -> None:
         self._token = trio.lowlevel.current_trio_token()
+        if self._stopping:  # before there was a token
+            return
         with self._scope:
             async with trio.open_nursery() as self._nursery:
                 await main(lambda: self.to_asyncio(_succeed, self._ready, None))

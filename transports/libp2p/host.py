@@ -42,9 +42,9 @@ from transports.libp2p.sighting import SIGHTING_BYTES, SIGHTING_PROTOCOL
 from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, opened
 
 TRADE_PROTOCOL = "/v2x/trade/1.0.0"
-UPGRADE_S = 5
-"""For Noise and yamux, of either direction; measured: 30-60 ms. A stranger who connects and says nothing holds one of
-the connections for so long."""
+UPGRADE_S = 8
+"""For TCP, Noise and yamux, of either direction; measured: 30-60 ms on one machine, and some ten round trips on a slow
+link. A stranger who connects and says nothing holds one of the connections for so long."""
 MAX_PIPES = 96
 """Accepted at once, of all peers."""
 MAX_PIPES_A_PEER = 2
@@ -216,7 +216,10 @@ class Host:
             if any(not connection.is_closed for connection in self._connections(peer)):
                 return False
             try:
-                await swarm.dial_addr(Multiaddr(str(address)), peer)
+                with trio.fail_after(UPGRADE_S):
+                    await swarm.dial_addr(Multiaddr(str(address)), peer)
+            except trio.TooSlowError:
+                raise LinkLost(f"{address} does not finish the handshake in {UPGRADE_S} s") from None
             except FOREIGN as problem:
                 raise LinkLost(f"{address} can't be reached: {problem}") from problem
             return True
@@ -297,7 +300,9 @@ class Host:
 
 
 def _peer(address: PeerAddress) -> ID:
+    """Raises InvalidAddress: base58 alone makes no peer id."""
     try:
+        Multiaddr(str(address))
         return ID.from_string(address.peer_id)
     except (BaseLibp2pError, ValueError) as problem:
         raise InvalidAddress(f"{address.peer_id} is no peer id") from problem

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from transports.duplex import Trunks, serve
 from transports.errors import LinkLost, LocalTransportError, Malformed
-from transports.interface import Announcement, Handler, Link, Sighting
-from transports.libp2p.address import PeerAddress, parse_address
+from transports.interface import MAX_SIGHTINGS, Announcement, Handler, Link, Sighting
+from transports.libp2p.address import InvalidAddress, PeerAddress, parse_address
 from transports.libp2p.bridge import Bridge
 from transports.libp2p.gossip import Check, Mesh, Notices
 from transports.libp2p.host import Host, peer_id_of
+from transports.libp2p.mdns import Surroundings, looking, own_hosts
 from transports.libp2p.pipe import StreamPipe
 from transports.libp2p.settings import SEED_BYTES, Libp2pSettings
 from transports.libp2p.sighting import decode_sighting, encode_sighting
@@ -46,8 +47,7 @@ class Libp2pTransport:
 
     @property
     def address(self) -> str:
-        """Where we listen and as whom. The host is as in the settings, loopback where they name none. Raises
-        LocalTransportError when not serving."""
+        """Where we are reached and as whom: the first of our addresses. Raises LocalTransportError when not serving."""
         return str(self._running().address)
 
     @asynccontextmanager
@@ -77,6 +77,11 @@ class Libp2pTransport:
     async def dial(self, address: str) -> Link:
         """Raises InvalidAddress, LinkLost, and LocalTransportError when not serving."""
         return await self._running().trunks.dial(str(parse_address(address)))
+
+    async def ping(self, address: str) -> int:
+        """The round trip to a peer in microseconds, by libp2p's own ping: for a person who looks for a fault. Raises
+        as `dial` does."""
+        return await self._running().ping(parse_address(address))
 
     @asynccontextmanager
     async def notices(self, check: Check) -> AsyncIterator[Notices]:
@@ -125,18 +130,28 @@ class _Serving:
         self._complaints = SourceRates(burst=1, refill_ms=3_600_000, sources=64)
         self.peer_id = peer_id_of(self._seed)
         self.notices: Notices | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._surroundings: Surroundings | None = None
         self.trunks = Trunks(BEARER, self._connect)
 
     @property
     def address(self) -> PeerAddress:
-        host = self._settings.host or "127.0.0.1"
-        return PeerAddress(host, self._port, self.peer_id)
+        return self.addresses[0]
+
+    @property
+    def addresses(self) -> list[PeerAddress]:
+        hosts = own_hosts(self._settings.listening_host)
+        return [PeerAddress(host, self._port, self.peer_id) for host in hosts]
 
     async def start(self) -> None:
         bridge = await self._begin()
         self._supervising = asyncio.create_task(self._supervise(bridge))
+        if self._settings.mdns:
+            self._surroundings = await self._stack.enter_async_context(looking(self.addresses))
+        self.show(self._shown)
 
     async def stop(self) -> None:
+        await self._stack.aclose()
         if self._supervising is not None:
             self._supervising.cancel()
             await asyncio.gather(self._supervising, return_exceptions=True)
@@ -148,6 +163,10 @@ class _Serving:
             self.notices.close()
         if self._bridge is not None:
             await self._bridge.stop()
+
+    async def ping(self, address: PeerAddress) -> int:
+        """Raises LinkLost."""
+        return await self._on_host(lambda host: host.ping(address))
 
     async def publish(self, notice: bytes) -> None:
         """Raises LinkLost."""
@@ -166,6 +185,8 @@ class _Serving:
         self._shown = shown
         if self._host is not None:
             self._host.shown = shown
+        if self._surroundings is not None:
+            self._surroundings.show(shown is not None)
 
     async def look(self, window_ms: int) -> AsyncGenerator[Sighting, None]:
         """Ask everybody that we know of, some at a time."""
@@ -180,15 +201,23 @@ class _Serving:
 
     async def _ask_all(self, found: "asyncio.Queue[Sighting | None]", window_ms: int) -> None:
         turns = asyncio.Semaphore(ASKED_AT_ONCE)
-        addresses = set(self._known)
+        asked = set(self.addresses)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(window_ms / 1000), asyncio.TaskGroup() as asking:
-                    for address in addresses:
-                        if address.peer_id != self.peer_id:
+                    async for address in self._candidates():
+                        if address.peer_id != self.peer_id and address not in asked and len(asked) < MAX_SIGHTINGS:
+                            asked.add(address)
                             asking.create_task(self._ask(address, found, turns))
         finally:
             found.put_nowait(None)
+
+    async def _candidates(self) -> AsyncIterator[PeerAddress]:
+        for address in self._known:
+            yield address
+        if self._surroundings is not None:
+            async for address in self._surroundings.peers():
+                yield address
 
     async def _ask(
         self, address: PeerAddress, found: "asyncio.Queue[Sighting | None]", turns: asyncio.Semaphore
@@ -200,7 +229,7 @@ class _Serving:
                     announcement = decode_sighting(data)
                     now_ms = int(asyncio.get_running_loop().time() * 1000)
                     found.put_nowait(Sighting(BEARER, str(address), announcement, now_ms))
-            except LinkLost:
+            except (LinkLost, InvalidAddress):
                 return
             except Malformed as problem:
                 self._complain(address.peer_id, problem)
