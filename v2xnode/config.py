@@ -76,6 +76,34 @@ class CoapSection(Section):
     """The shared port of discovery; another one makes a network of its own, for tests."""
 
 
+class BleSection(Section):
+    enabled: bool = False
+    adapter: Annotated[str, Field(max_length=32)] = ""
+    """The radio, e.g. hci0; empty: the system's first."""
+    peripheral_adapter: Annotated[str, Field(max_length=32)] = ""
+    """A second radio to be seen and dialled on, so that looking around never waits for it; empty: the same one."""
+    air: Annotated[str, Field(max_length=200)] = ""
+    """Only demonstrations and tests set this: the place of a virtual air instead of a radio."""
+
+
+class Libp2pSection(Section):
+    """For sites and coordinators, which have a network; needs v2xnode[libp2p]."""
+
+    enabled: bool = False
+    host: str = ""
+    """Numeric address to listen on; empty: every IPv4 address."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """0: any free port."""
+    bootstrap: Annotated[list[str], Field(max_length=32)] = []
+    """Addresses of peers that a look around asks, e.g. /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW..."""
+    mdns: bool = False
+    """Be found, and look, by multicast DNS on the local network."""
+    fixed: bool = False
+    """A site that may be known by its address: the peer id is the node's key. A vehicle has a new one at each start."""
+    microgrid: Annotated[str, Field(max_length=63)] = ""
+    """Pass on the signed notices of this microgrid; only where fixed."""
+
+
 class PathSection(Section):
     """One connector of this node, with the devices behind it."""
 
@@ -165,6 +193,8 @@ class Config(BaseSettings):
     node: NodeSection = NodeSection()
     clock: ClockSection = ClockSection()
     coap: CoapSection = CoapSection()
+    ble: BleSection = BleSection()
+    libp2p: Libp2pSection = Libp2pSection()
     devices: DevicesSection = DevicesSection()
     electrical: ElectricalSection = ElectricalSection()
     owner: OwnerSection = OwnerSection()

@@ -96,23 +96,29 @@ class Discovery:
             await asyncio.sleep(ROTATION_MS / 1000)
 
     async def look(self, window_ms: int = LOOK_MS) -> list[Heard]:
-        """One look around on all bearers at once: the newest sighting of each address, nearest to now last."""
-        keys = await self._resolving_keys()
-        found: dict[tuple[str, str], Heard] = {}
-        async with asyncio.TaskGroup() as group:
-            for transport in self._transports.values():
-                group.create_task(self._look_on(transport, window_ms, keys, found))
-        return sorted(found.values(), key=lambda heard: (heard.sighting.bearer, heard.sighting.address))
+        """One look around on all bearers."""
+        return await look_around(self._transports.values(), window_ms, await self._resolving_keys(), self._events)
 
-    async def _look_on(
-        self, transport: Transport, window_ms: int, keys: Mapping[bytes, bytes], found: dict[tuple[str, str], Heard]
-    ) -> None:
+
+async def look_around(
+    transports: Iterable[Transport], window_ms: int, keys: Mapping[bytes, bytes], events: EventLog
+) -> list[Heard]:
+    """On all bearers at once: the newest sighting of each address, by bearer and address. A bearer that can't look is
+    told and leaves the others alone."""
+    found: dict[tuple[str, str], Heard] = {}
+
+    async def look_on(transport: Transport) -> None:
         try:
             async for sighting in transport.discover(window_ms=window_ms):
                 peer = _whose(sighting.announcement.identifier, keys)
                 found[sighting.bearer, sighting.address] = Heard(sighting, peer)
         except TransportError as problem:
-            self._events.tell("bearer_failed", bearer=transport.name, code=problem.code, sentence=str(problem))
+            events.tell("bearer_failed", bearer=transport.name, code=problem.code, sentence=str(problem))
+
+    async with asyncio.TaskGroup() as group:
+        for transport in transports:
+            group.create_task(look_on(transport))
+    return sorted(found.values(), key=lambda heard: (heard.sighting.bearer, heard.sighting.address))
 
 
 def in_fair_order(found: Iterable[Heard], entropy: Entropy) -> list[Heard]:

@@ -4,9 +4,10 @@ A radio that is off, a network that is not up yet, a daemon that restarts are no
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from transports.errors import TransportError
 from transports.interface import Handler, Transport
@@ -50,6 +51,12 @@ class Keeper:
                         await self.stopping.wait()
                 wait_s = min(2 * wait_s, RARELY_S)
 
+    def as_json(self) -> dict[str, Any]:
+        """What the bearer carried; and why it is not open, where it is not."""
+        problem = self.problem
+        told = None if problem is None else {"code": problem.code, "sentence": str(problem)}
+        return {**self.transport.counters(), "problem": told}
+
     def _opened(self) -> None:
         if self.problem is not None:
             self.events.tell("bearer_open", bearer=self.transport.name)
@@ -66,7 +73,7 @@ class Keeper:
 @asynccontextmanager
 async def kept_open(
     transports: Iterable[Transport], handler: Callable[[str], Handler], events: EventLog
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Sequence[Keeper]]:
     """Keep these open for as long as the context lasts. handler: of a bearer, by its name.
 
     Raises what the first one says when all fail at the start.
@@ -85,7 +92,7 @@ async def kept_open(
                 problems = [keeper.problem for keeper in keepers if keeper.problem is not None]
                 if problems and len(problems) == len(keepers):
                     raise problems[0]
-                yield
+                yield keepers
             finally:
                 stopping.set()
 

@@ -23,7 +23,7 @@ from v2xnode.envelope import Link as EntryItem
 from v2xnode.errors import NodeError, PeerError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
-from v2xnode.keeping import kept_open
+from v2xnode.keeping import Keeper, kept_open
 
 REQUEST_TIMEOUT_MS = 10_000
 """Real time for one exchange: several retransmissions on the slowest bearer (protocol: every wait has a deadline)."""
@@ -231,6 +231,7 @@ class Links:
         self._serve = serve
         self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
         self._accepted: dict[int, AcceptedLink] = {}
+        self._keepers: Sequence[Keeper] = ()
 
     @property
     def transports(self) -> Mapping[str, Transport]:
@@ -239,8 +240,13 @@ class Links:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Open every bearer; all of them close with the context. Raises TransportError when all fail."""
-        async with kept_open(self._transports.values(), lambda name: _Door(self, name), self._events):
+        async with kept_open(self._transports.values(), lambda name: _Door(self, name), self._events) as self._keepers:
             yield
+
+    @property
+    def bearers(self) -> dict[str, Any]:
+        """For people and programs, by name: see `Keeper.as_json`."""
+        return {each.transport.name: each.as_json() for each in self._keepers}
 
     # dialling
 

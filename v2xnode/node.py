@@ -57,7 +57,6 @@ class Node:
         self._clock = clock
         self.events = events
         self._books = books
-        self._transports = transports
         self._desk = Desk(config, identity, clock, events, books, connectors, self.discover)
         self._links = Links(
             identity,
@@ -116,8 +115,13 @@ class Node:
             "provides": [bit.name for bit in self._desk.provides],
             "battery": await self._desk.battery(),
             "deliveries": self._desk.deliveries.as_json(),
-            "bearers": {name: transport.counters() for name, transport in self._transports.items()},
+            "bearers": self.bearers,
         }
+
+    @property
+    def bearers(self) -> dict[str, Any]:
+        """What each bearer carried, and why it is not open where it is not."""
+        return self._links.bearers
 
     async def discover(self, window_ms: int = LOOK_MS) -> list[Heard]:
         """Look around on every bearer."""
@@ -190,7 +194,7 @@ async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) 
         writer = stack.enter_context(Writer(lambda: Ledger.open(database, identity.signer, posting_rule=posting_rule)))
         connectors = await stack.enter_async_context(open_connectors(config))
         events = EventLog(clock)
-        transports = open_bearers(config) if bearers is None else bearers
+        transports = open_bearers(config, identity.seed) if bearers is None else bearers
         node = Node(config, identity, clock, events, Books(writer, clock), transports, connectors)
         await stack.enter_async_context(node.running())
         await stack.enter_async_context(serving_control(data, Doorkeeper(node).dispatch))
@@ -236,9 +240,9 @@ async def _status(node: Node, _: dict[str, Any]) -> Any:
 
 
 async def _discover(node: Node, params: dict[str, Any]) -> Any:
-    window_ms = _whole(params, "window_ms", 100, 60_000, LOOK_MS)
+    found = await node.discover(_whole(params, "window_ms", 100, 60_000, LOOK_MS))
     now_ms = node.link_ms()
-    return [heard.as_json(now_ms) for heard in await node.discover(window_ms)]
+    return {"bearers": node.bearers, "sightings": [heard.as_json(now_ms) for heard in found]}
 
 
 async def _request(node: Node, params: dict[str, Any]) -> Any:

@@ -2,14 +2,13 @@
 
 from transports.coap.address import InvalidAddress
 from transports.coap.datagrams import PortTaken
-from transports.coap.probe import Finding, probe
+from transports.coap.probe import probe
 from transports.coap.settings import CoapSettings, InvalidSettings, Pace
 from transports.coap.transport import CoapTransport
 
 __all__ = [
     "CoapSettings",
     "CoapTransport",
-    "Finding",
     "InvalidAddress",
     "InvalidSettings",
     "Pace",

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from dataclasses import dataclass
 
 from transports.coap.address import Peer
 from transports.coap.datagrams import Counters, UdpSocket, Unreachable, Via, has_ipv6, open_own
 from transports.coap.multicast import Path, open_asker, open_listener, paths
 from transports.coap.settings import CoapSettings
 from transports.errors import LocalTransportError
+from transports.finding import Finding
 
 ECHO_MS = 500
 """How long a datagram to a group may take to come back to this machine; it takes well under a millisecond."""
@@ -19,16 +19,6 @@ PROBE_BYTES = 16
 """A random word behind a version that CoAP doesn't have: other nodes drop it (RFC 7252, 3)."""
 
 _CONNECT = "connect a network that passes multicast, or dial peers by address"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. remedy: what to do about it, where it is not ok."""
-
-    code: str
-    ok: bool
-    sentence: str
-    remedy: str | None = None
 
 
 async def probe(settings: CoapSettings) -> list[Finding]:

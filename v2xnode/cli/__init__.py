@@ -2,7 +2,7 @@
 
 import typer
 
-from v2xnode.cli import demo, devices, ledger, running, setup
+from v2xnode.cli import demo, devices, doctor, ledger, looking, running, setup
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,7 +13,9 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")
 setup.register(app)
+doctor.register(app)
 running.register(app)
+looking.register(app)
 demo.register(app)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +10,12 @@ import typer
 from market.units import MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.control import RemoteRefusal, command
-from v2xnode.errors import RefusedByLimit, TimedOut, Unreachable
+from v2xnode.errors import RefusedByLimit, TimedOut
 
 
 def register(app: typer.Typer) -> None:
     """Hang the commands under the program."""
     app.command("run")(run)
-    app.command("discover")(discover)
     app.command("request")(request)
     app.command("trades")(trades_command)
     app.command("stop")(stop)
@@ -52,44 +50,6 @@ async def _tell(events: Any, output: Output) -> None:
     async for event in events:
         words = ", ".join(f"{name} {value}" for name, value in event.data.items())
         output.say(f"{event.kind}: {words}")
-
-
-def discover(
-    data: DataOption,
-    as_json: JsonOption = False,
-    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="How long to look.")] = 1.0,
-) -> None:
-    """Who is in reach, on each bearer (asks the running node, or looks by itself when none runs)."""
-    output = Output(as_json)
-
-    def work() -> None:
-        window_ms = int(seconds * 1000)
-        try:
-            found = asyncio.run(command(data, "discover", {"window_ms": window_ms}))
-        except Unreachable:
-            found = asyncio.run(_look_alone(data, window_ms))
-        for peer in found:
-            who = peer["peer"][:12] if peer["peer"] else "unknown"
-            services = " ".join(peer["provides"]) or "nothing"
-            output.say(f"{peer['bearer']:8} {peer['address']:28} {who:12} offers {services}")
-        if not found:
-            output.say("Nobody was heard.")
-        output.result({"sightings": found})
-
-    output.guarded(work)
-
-
-async def _look_alone(data: Path, window_ms: int) -> list[dict[str, Any]]:
-    from v2xnode.bearers import open_bearers
-    from v2xnode.config import CONFIG_FILE, Config, load_config
-    from v2xnode.discovery import Heard
-
-    config = load_config(data) if (data / CONFIG_FILE).exists() else Config()
-    return [
-        Heard(sighting, None).as_json(int(time.monotonic() * 1000))
-        for transport in open_bearers(config).values()
-        async for sighting in transport.discover(window_ms=window_ms)
-    ]
 
 
 def request(

@@ -1,30 +1,19 @@
-"""Commands before a node runs: make its directory, check its configuration, look at what stands in its way."""
+"""Commands before a node runs: make its directory, check its configuration."""
 
-import asyncio
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import typer
 
-from ledger.directory import DirectoryLock
-from ledger.errors import DirectoryHeld, LedgerError
 from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
-from v2xnode.clock import real_clock, trusted
-from v2xnode.errors import NodeError, UsageError
-from v2xnode.identity import create_identity, load_identity
-
-if TYPE_CHECKING:
-    from v2xnode.config import Config
+from v2xnode.errors import UsageError
+from v2xnode.identity import create_identity
 
 Kind = Literal["vehicle", "home", "load"]
 Strangers = Literal["ask", "yes", "no"]
 Answer = TypeVar("Answer", bound=str)
 KINDS: Final[tuple[Kind, ...]] = ("vehicle", "home", "load")
 STRANGERS: Final[tuple[Strangers, ...]] = ("ask", "yes", "no")
-
-MIN_FREE_BYTES = 100_000_000
-"""Years of a household's trades; below it an installer should know."""
 
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 
@@ -39,9 +28,20 @@ visibility = "{visibility}"
 # For time-of-use prices and the day of the daily cap, e.g. "Europe/Berlin".
 time_zone = "UTC"
 
+# Bearers, cheapest first: where a peer is on several, the first that works carries the trade.
+prefer = ["coap", "ble", "libp2p"]
+
 [coap]
-# Discovery on this machine only, for trying things out.
+# Over any IP network. Discovery on this machine only, for trying things out:
 loopback = false
+
+[ble]
+# Where there is no network: nodes within some ten metres. `v2xnode doctor` says what the radio lacks.
+enabled = {ble}
+
+[libp2p]
+# For sites with a network of their own and for coordinators; needs v2xnode[libp2p].
+enabled = false
 
 [devices]
 # The driver of your charger, meter and battery, and one path for each connector:
@@ -89,7 +89,6 @@ continuous_va = 3600""",
 def register(app: typer.Typer) -> None:
     """Hang the commands under the program."""
     app.command("init")(init)
-    app.command("doctor")(doctor)
 
 
 def init(
@@ -162,6 +161,7 @@ def _configuration(name: str, kind: Kind, strangers: Strangers) -> str:
     return _TEMPLATE.format(
         name=name.replace("\\", "").replace('"', ""),
         visibility="open" if strangers == "yes" else "known",
+        ble="true" if kind == "vehicle" else "false",
         electrical=_ELECTRICAL[kind],
         provides='["V2V", "V2H", "V2L"]' if kind == "vehicle" else "[]",
         reserve=300 if kind == "vehicle" else 0,
@@ -182,98 +182,3 @@ def check(data: DataOption, as_json: JsonOption = False) -> None:
         output.result({"ok": True})
 
     output.guarded(work)
-
-
-def doctor(data: DataOption, as_json: JsonOption = False) -> None:
-    """Look at clock, disk, key, configuration, network and devices, and say what to do. Exit 1 if any is wrong."""
-    output = Output(as_json)
-
-    def work() -> int:
-        findings = asyncio.run(_examine(data))
-        for finding in findings:
-            mark = "ok " if finding["ok"] else "BAD"
-            remedy = f" - {finding['remedy']}" if finding["remedy"] else ""
-            output.say(f"{mark} {finding['subject']}: {finding['sentence']}{remedy}")
-        output.result({"findings": findings})
-        return 0 if all(finding["ok"] for finding in findings) else 1
-
-    output.guarded(work)
-
-
-Findings = list[dict[str, object]]
-
-
-def _finding(subject: str, ok: bool, sentence: str, remedy: str = "") -> dict[str, object]:
-    return {"subject": subject, "ok": ok, "sentence": sentence, "remedy": remedy or None}
-
-
-async def _examine(data: Path) -> Findings:
-    from v2xnode.config import Config, load_config
-
-    findings = [_clock(), _disk(data), _owner(data)]
-    try:
-        config = load_config(data)
-        load_identity(data)
-        findings.append(_finding("configuration", True, "it reads"))
-    except NodeError as problem:
-        findings.append(_finding("configuration", False, problem.sentence))
-        config = Config()
-    return [*findings, *await _network(config), *await _devices(config)]
-
-
-def _clock() -> dict[str, object]:
-    if trusted(real_clock().wall_ms()):
-        return _finding("clock", True, "the machine's clock is set")
-    return _finding("clock", False, "the machine's clock is not set", "connect it to a time server")
-
-
-def _disk(data: Path) -> dict[str, object]:
-    place = data if data.exists() else data.parent
-    try:
-        free = shutil.disk_usage(place).free
-    except OSError as problem:
-        return _finding("disk", False, f"{place}: {problem.strerror}", "create the directory, or name another --data")
-    ok = free >= MIN_FREE_BYTES
-    return _finding("disk", ok, f"{free // 1_000_000} MB are free", "" if ok else "make room: the ledger must not stop")
-
-
-def _owner(data: Path) -> dict[str, object]:
-    if not data.exists():
-        return _finding("directory", False, f"{data} does not exist", f"run `v2xnode init --data {data}`")
-    try:
-        with DirectoryLock(data):
-            return _finding("directory", True, "no node runs on it")
-    except DirectoryHeld:
-        return _finding("directory", True, "a node runs on it")
-    except LedgerError as problem:
-        return _finding("directory", False, str(problem), "check its owner and permissions")
-
-
-async def _network(config: "Config") -> Findings:
-    from transports.coap.probe import probe
-    from v2xnode.bearers import coap_settings
-
-    if not config.coap.enabled:
-        return [_finding("coap", True, "it is switched off")]
-    return [
-        _finding(f"coap {each.code}", each.ok, each.sentence, each.remedy or "")
-        for each in await probe(coap_settings(config))
-    ]
-
-
-async def _devices(config: "Config") -> Findings:
-    from v2xnode.devices.errors import DeviceError
-    from v2xnode.devices.registry import find_driver
-
-    findings = []
-    for path in config.devices.paths:
-        subject = f"{path.profile} as {path.role}"
-        try:
-            async with find_driver(config.devices.driver)(path.options) as devices:
-                reading = await devices.meter.read()
-                await devices.charger.sense()
-        except DeviceError as problem:
-            findings.append(_finding(subject, False, str(problem), "see [devices] in the configuration"))
-        else:
-            findings.append(_finding(subject, True, f"charger and meter answer, {reading.export_wh} Wh exported"))
-    return findings or [_finding("devices", False, "no power path is configured", "see [devices] in the configuration")]

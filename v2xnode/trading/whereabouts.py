@@ -16,8 +16,8 @@ MAX_PEERS = 100
 """Peers remembered; one that is forgotten is looked for."""
 MAX_PLACES = 3
 """Bearers remembered for each peer."""
-MAX_ADDRESS_CHARS = 140
-"""Of an address that is remembered: a libp2p one with IPv6 and the peer's id has 110 or so."""
+MAX_ADDRESS_CHARS = 160
+"""Of an address that is remembered: the longest that libp2p has here."""
 ILL_MS = 120_000
 """Real time for which a bearer that failed for a peer stands behind the others."""
 

@@ -2,8 +2,9 @@ import os
 import socket
 
 from tests.transports.coap.bench import LoopbackBench, free_port, serving
-from transports.coap import CoapSettings, Finding, probe
+from transports.coap import CoapSettings, probe
 from transports.coap.datagrams import has_ipv6
+from transports.finding import Finding
 
 
 def by_code(findings: list[Finding]) -> dict[str, Finding]:

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import Result
 
 from tests.v2xnode.cli.calling import called, printed
-from v2xnode.config import CONFIG_FILE
 from v2xnode.control import Tell, serving_control
 from v2xnode.errors import NodeError, RefusedByLimit
 
@@ -41,13 +40,6 @@ def test_without_a_node_they_say_how_to_start_one(words: tuple[str, ...], tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_discover_looks_by_itself_without_a_node(tmp_path: Path) -> None:
-    (tmp_path / CONFIG_FILE).write_text("[coap]\nenabled = false\n")
-    result = called("discover", "--data", tmp_path, "--seconds", "0.1", "--json")
-    assert (result.exit_code, printed(result)) == (0, {"sightings": []})
-    assert result.stderr == "Nobody was heard.\n"
-
-
 def test_run_without_a_configuration_says_what_to_do(tmp_path: Path) -> None:
     result = called("run", "--data", tmp_path)
     assert result.exit_code == 2
@@ -61,7 +53,6 @@ def test_run_without_a_configuration_says_what_to_do(tmp_path: Path) -> None:
         ("request", "--service", "V2V", "--energy-wh", "0"),
         ("request", "--service", "V2V", "--energy-wh", "1.5"),
         (*REQUEST, "--price-max-micro", "-1"),
-        ("discover", "--seconds", "61"),
     ],
 )
 def test_a_value_out_of_range_is_refused_before_a_node_is_asked(words: tuple[str, ...], tmp_path: Path) -> None:
@@ -112,7 +103,6 @@ async def test_a_request_that_takes_too_long_is_exit_6_and_goes_on(tmp_path: Pat
         (("allow", "ab"), "ab" * 32, ("allow", {"peer": "ab"}), {"allowed": "ab" * 32}, "ab may trade"),
         (("stop",), [], ("stop", {"request_id": ""}), {"stopped": []}, "nothing was running"),
         (("stop", "--request-id", "77"), ["77"], ("stop", {"request_id": "77"}), {"stopped": ["77"]}, "Stopped: 77."),
-        (("discover",), [], ("discover", {"window_ms": 1000}), {"sightings": []}, "Nobody was heard."),
     ],
 )
 async def test_what_a_node_is_asked_and_what_its_answer_becomes(

@@ -134,7 +134,7 @@ class Story:
 
     async def _carried(self, place: str) -> dict[str, int]:
         bearers = (await self._stage.command(place, "status"))["bearers"]
-        return {name: counted["bytes_sent"] + counted["bytes_received"] for name, counted in bearers.items()}
+        return {name: carried["bytes_sent"] + carried["bytes_received"] for name, carried in bearers.items()}
 
     def _both_sides(self, act: Act, request_id: bytes) -> dict[str, Any]:
         """What provider and client each have in their own ledger."""
