@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from random import random
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -26,6 +27,12 @@ ACKNOWLEDGED_EVERY = 16
 """Every so many fragments the peripheral acknowledges one (docs/decisions/0015): far fewer than it lets wait."""
 
 DISCONNECT_MS = 2_000
+
+MAX_ATTEMPTS = 4
+"""To connect to a peer that was heard. Two that call one peer at the same moment are both told that they are connected,
+and one of them soon after that it is not (0x3E); BlueZ has its own occasions to say that this time it failed."""
+PAUSE_MS = 200
+"""Before another attempt, at most: a random part of it, so that the two don't call together again."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,9 +57,18 @@ class Centre:
     async def connect(self, address: str) -> FragmentPipe:
         """Whoever calls sets the deadline; cancelling leaves nothing. Raises LinkLost, LocalTransportError."""
         async with self._turn:
-            device = await self._find(address)
-            async with self._ear.hushed():
-                peer = await self._connect(address, device)
+            for _ in range(MAX_ATTEMPTS - 1):
+                try:
+                    return await self._attempt(address)
+                except LinkLost as problem:
+                    _LOG.debug("%s", problem)
+                await asyncio.sleep(PAUSE_MS / 1000 * random())  # noqa: S311 - no secret
+            return await self._attempt(address)
+
+    async def _attempt(self, address: str) -> FragmentPipe:
+        device = await self._find(address)
+        async with self._ear.hushed():
+            peer = await self._connect(address, device)
         return FragmentPipe(peer, peer.write, self._octets)
 
     async def _find(self, address: str) -> BLEDevice:

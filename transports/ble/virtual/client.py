@@ -19,6 +19,7 @@ from bumble.device import Connection, Device, Peer
 from bumble.gatt import Characteristic
 from bumble.gatt_client import CharacteristicProxy
 
+from transports.ble.virtual.operation import operation
 from transports.ble.virtual.scanner import COMMAND_MS, text
 
 MTU = 517
@@ -70,10 +71,7 @@ class VirtualClient(BaseBleakClient):
         return self._connection is not None
 
     async def connect(self, pair: bool, **kwargs: Any) -> None:
-        connection = await _connect(self._radio, hci.Address(self.address), self._timeout)
-        self._connection = connection
-        self._gone.clear()
-        connection.once("disconnection", self._lost)
+        connection = await _connect(self._radio, hci.Address(self.address), self._timeout, self._up)
         peer = Peer(connection)
         await self._run(peer.request_mtu(MTU))
         await self._run(peer.discover_services(self._wanted))
@@ -87,7 +85,7 @@ class VirtualClient(BaseBleakClient):
             connection_handle=connection.handle, reason=hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR
         )
         with _translated():
-            await self._radio.send_async_command(command)
+            await operation(self._radio.send_async_command(command))
             await self._gone.wait()
 
     async def pair(self, *args: Any, **kwargs: Any) -> None:
@@ -99,7 +97,7 @@ class VirtualClient(BaseBleakClient):
     async def read_gatt_char(
         self, characteristic: BleakGATTCharacteristic, *, use_cached: bool = False, **kwargs: Any
     ) -> bytearray:
-        return bytearray(await self._run(self._proxies[characteristic.handle].read_value()))
+        return bytearray(await self._run(self._proxy(characteristic).read_value()))
 
     async def read_gatt_descriptor(
         self, descriptor: BleakGATTDescriptor, *, use_cached: bool = False, **kwargs: Any
@@ -113,17 +111,29 @@ class VirtualClient(BaseBleakClient):
         value = bytes(data)
         if not response and len(value) > self.mtu_size - 3:
             raise BleakError("a write command carries the MTU less 3 bytes at most")
-        await self._run(self._proxies[characteristic.handle].write_value(value, with_response=response))
+        await self._run(self._proxy(characteristic).write_value(value, with_response=response))
         if not response and self._connection is not None:
             await self._run(has_room(self._radio, self._connection))
 
     async def start_notify(
         self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
     ) -> None:
-        await self._run(self._proxies[characteristic.handle].subscribe(lambda value: callback(bytearray(value))))
+        await self._run(self._proxy(characteristic).subscribe(lambda value: callback(bytearray(value))))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
-        await self._run(self._proxies[characteristic.handle].unsubscribe())
+        await self._run(self._proxy(characteristic).unsubscribe())
+
+    def _proxy(self, characteristic: BleakGATTCharacteristic) -> CharacteristicProxy[bytes]:
+        try:
+            return self._proxies[characteristic.handle]
+        except KeyError:
+            raise BleakError("not connected") from None
+
+    def _up(self, connection: Connection) -> None:
+        """Called at once: the next event may be its end already."""
+        self._connection = connection
+        self._gone.clear()
+        connection.once("disconnection", self._lost)
 
     def _lost(self, _: int) -> None:
         self._connection = None
@@ -171,13 +181,16 @@ async def has_room(radio: Device, connection: Connection) -> None:
         await queue.drain(connection.handle)
 
 
-async def _connect(radio: Device, address: hci.Address, timeout_s: float) -> Connection:
+async def _connect(
+    radio: Device, address: hci.Address, timeout_s: float, up: Callable[[Connection], None]
+) -> Connection:
     """bumble's own `connect` would take any link that comes up meanwhile for ours."""
     done: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
     def connected(connection: Connection) -> None:
         if connection.role == hci.Role.CENTRAL and connection.peer_address == address and not done.done():
             done.set_result(connection)
+            up(connection)
 
     def failed(error: Exception) -> None:
         if not done.done():
@@ -187,7 +200,7 @@ async def _connect(radio: Device, address: hci.Address, timeout_s: float) -> Con
     radio.on("connection_failure", failed)
     try:
         with _translated():
-            await radio.send_async_command(_command(address))
+            await operation(radio.send_async_command(_command(address)))
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(done)
     except BaseException:
@@ -203,9 +216,9 @@ async def _give_up(radio: Device, done: asyncio.Future[Connection]) -> None:
     try:
         async with asyncio.timeout(COMMAND_MS / 1000):
             if not done.done():
-                await radio.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+                await operation(radio.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command()))
             connection = await done
-            await connection.disconnect()
+            await operation(connection.disconnect())
     except (BaseBumbleError, BleakError, TimeoutError):
         pass
     done.cancel()

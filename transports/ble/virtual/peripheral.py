@@ -16,6 +16,7 @@ from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID, packet_by
 from transports.ble.inbox import Inbox
 from transports.ble.peripheral import MAX_CENTRALS, MAX_WRITES, Arrived
 from transports.ble.virtual.client import has_room
+from transports.ble.virtual.operation import operation
 from transports.ble.virtual.scanner import COMMAND_MS
 from transports.errors import LinkLost, LocalTransportError
 
@@ -37,7 +38,7 @@ class VirtualPeripheral:
     async def serving(self, arrived: Arrived) -> AsyncIterator[None]:
         if self._served is not None:
             raise LocalTransportError("the virtual peripheral is serving already")
-        self._served = served = _Served(self._device(), arrived)
+        self._served = served = _Served(self._device, arrived)
         try:
             yield
         finally:
@@ -51,8 +52,9 @@ class VirtualPeripheral:
 
 
 class _Served:
-    def __init__(self, device: Device, arrived: Arrived) -> None:
-        self._device = device
+    def __init__(self, alive: Callable[[], Device], arrived: Arrived) -> None:
+        self._alive = alive
+        self._device = device = alive()
         self._arrived = arrived
         self._notify = Characteristic(NOTIFY_UUID, Characteristic.Properties.NOTIFY, Characteristic.Permissions(0), b"")
         write: Characteristic[bytes] = Characteristic(
@@ -90,16 +92,19 @@ class _Served:
 
     async def _show(self) -> None:
         """Controllers stop advertising when somebody connects: it is begun again then."""
+        self._alive()
         try:
             async with asyncio.timeout(COMMAND_MS / 1000):
                 if self._shown is None:
-                    await self._device.stop_advertising()
+                    await operation(self._device.stop_advertising())
                 else:
-                    await self._device.start_advertising(
-                        advertising_data=_packet(self._shown),
-                        scan_response_data=b"",
-                        advertising_interval_min=INTERVAL_MS,
-                        advertising_interval_max=INTERVAL_MS,
+                    await operation(
+                        self._device.start_advertising(
+                            advertising_data=_packet(self._shown),
+                            scan_response_data=b"",
+                            advertising_interval_min=INTERVAL_MS,
+                            advertising_interval_max=INTERVAL_MS,
+                        )
                     )
         except (BaseBumbleError, TimeoutError) as problem:
             raise LocalTransportError(f"the virtual radio can't advertise: {problem}") from problem
@@ -197,7 +202,7 @@ async def _disconnect(connection: Connection) -> None:
     )
     with contextlib.suppress(BaseBumbleError, TimeoutError):
         async with asyncio.timeout(COMMAND_MS / 1000):
-            await device.send_async_command(command)
+            await operation(device.send_async_command(command))
             await gone.wait()
 
 

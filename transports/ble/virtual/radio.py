@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
+from bumble.core import BaseBumbleError
 from bumble.device import Device
 from bumble.hci import Address, OwnAddressType
 
@@ -14,6 +15,7 @@ from transports.ble.gatt import SERVICE_UUID
 from transports.ble.peripheral import Peripheral
 from transports.ble.radio import Heard
 from transports.ble.virtual.client import VirtualClient
+from transports.ble.virtual.operation import operation
 from transports.ble.virtual.peripheral import VirtualPeripheral
 from transports.ble.virtual.scanner import VirtualScanner
 from transports.ble.virtual.streams import parse_place
@@ -96,7 +98,7 @@ class VirtualRadio:
         device.connect_own_address_type = OwnAddressType.RANDOM
         try:
             async with asyncio.timeout(POWER_ON_MS / 1000):
-                await device.power_on()
-        except TimeoutError:
-            raise LocalTransportError(f"the virtual air at {self._place} does not answer") from None
+                await operation(device.power_on())
+        except (BaseBumbleError, TimeoutError) as problem:
+            raise LocalTransportError(f"the virtual air at {self._place} does not answer ({problem})") from problem
         return device

@@ -9,6 +9,8 @@ from bleak.uuids import normalize_uuid_str
 from bumble.core import UUID, AdvertisingData, BaseBumbleError
 from bumble.device import Advertisement, Device
 
+from transports.ble.virtual.operation import operation
+
 _LISTS = {
     AdvertisingData.INCOMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS: 2,
     AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS: 2,
@@ -41,7 +43,7 @@ class VirtualScanner(BaseBleakScanner):
         self._radio.on("advertisement", self._heard)
         try:
             async with asyncio.timeout(COMMAND_MS / 1000):
-                await self._radio.start_scanning(active=self._active)
+                await operation(self._radio.start_scanning(active=self._active))
         except (BaseBumbleError, TimeoutError) as problem:
             self._radio.remove_listener("advertisement", self._heard)
             raise BleakError(f"the virtual radio does not scan: {problem}") from problem
@@ -51,7 +53,7 @@ class VirtualScanner(BaseBleakScanner):
             self._radio.remove_listener("advertisement", self._heard)
         try:
             async with asyncio.timeout(COMMAND_MS / 1000):
-                await self._radio.stop_scanning()
+                await operation(self._radio.stop_scanning())
         except (BaseBumbleError, TimeoutError) as problem:
             raise BleakError(f"the virtual radio does not stop: {problem}") from problem
 
