@@ -1,6 +1,7 @@
 """A bluetoothd that does just what a test tells it, badly if need be: for what a real one does once in a year."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from dbus_fast.aio import MessageBus
 
 from transports.ble.bluez.names import GATT_CHARACTERISTIC, NOTIFY_PATH, WRITE_PATH
 
-ADAPTER = {
+ADAPTER: dict[str, dict[str, Variant]] = {
     "org.bluez.Adapter1": {"Powered": Variant("b", True), "Modalias": Variant("s", "usb:v1D6Bp0246d0557")},
     "org.bluez.GattManager1": {},
     "org.bluez.LEAdvertisingManager1": {},
@@ -19,11 +20,12 @@ ADAPTER = {
 
 
 class RoughBluetoothd:
-    """deaf: methods that it never answers. called: every method call that it got, as (path, member); us: our
-    peripheral's name on the bus, once it registered."""
+    """deaf: methods that it never answers; refused: those that it answers with this error. called: every method call
+    that it got, as (path, member); us: our peripheral's name on the bus, once it registered."""
 
     def __init__(self, connection: MessageBus) -> None:
         self._connection = connection
+        self.adapter = {interface: dict(properties) for interface, properties in ADAPTER.items()}
         self.deaf: set[str] = set()
         self.refused: dict[str, str] = {}
         self.called: list[tuple[str, str]] = []
@@ -45,7 +47,7 @@ class RoughBluetoothd:
         if message.member in self.refused:
             answer = Message.new_error(message, self.refused[message.member], "because")
         elif message.member == "GetManagedObjects":
-            answer = Message.new_method_return(message, "a{oa{sa{sv}}}", [{"/org/bluez/hci0": ADAPTER}])
+            answer = Message.new_method_return(message, "a{oa{sa{sv}}}", [{"/org/bluez/hci0": self.adapter}])
         else:
             answer = Message.new_method_return(message)
         self._connection.send(answer)
@@ -116,4 +118,5 @@ async def rough_bluetoothd() -> AsyncIterator[RoughBluetoothd]:
     finally:
         rough.close()
         connection.disconnect()
-        await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        with contextlib.suppress(EOFError):  # the bus was stopped
+            await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from transports.ble.bluez.adapters import adapters, bluez_version, choose, pick, radio_block
-from transports.ble.bluez.obstacles import Obstacle
+from transports.ble.bluez.obstacles import Obstacle, radio_off
 
 
 def shown(**properties: Any) -> dict[str, dict[str, Any]]:
@@ -74,3 +74,13 @@ def test_what_rfkill_says(hard: str, soft: str, block: str | None, tmp_path: Pat
     assert radio_block("hci0", tmp_path) == block
     assert radio_block("hci1", tmp_path) is None
     assert radio_block("hci0", tmp_path / "missing") is None
+
+
+@pytest.mark.parametrize(
+    ("block", "remedy"), [("hard", "turn the switch"), ("soft", "rfkill unblock"), (None, "power on")]
+)
+def test_what_to_do_about_a_radio_that_is_off(block: str | None, remedy: str) -> None:
+    obstacle = radio_off("hci0", block)
+    assert "hci0" in obstacle.sentence
+    assert remedy in obstacle.remedy
+    assert str(obstacle) == f"{obstacle.sentence}: {obstacle.remedy}"

@@ -1,6 +1,7 @@
 """Our peripheral with a bluetoothd that hangs, refuses, forgets, or asks for what makes no sense."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from tests.transports.ble.bluez.host import Host
 from tests.transports.ble.bluez.rough import RoughBluetoothd, path, rough_bluetoothd
 from transports.ble.bluez import bus as bus_module
 from transports.ble.bluez import peripheral as peripheral_module
+from transports.ble.bluez.diagnosis import diagnose
 from transports.ble.bluez.names import (
     ADVERTISEMENT,
     ADVERTISEMENT_PATH,
@@ -29,9 +31,10 @@ from transports.ble.bluez.names import (
 )
 from transports.ble.bluez.peripheral import BluezPeripheral
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
-from transports.ble.peripheral import MAX_CENTRALS, Central
-from transports.errors import LocalTransportError
+from transports.ble.peripheral import MAX_CENTRALS, MAX_WRITES, Central
+from transports.errors import LinkLost, LocalTransportError
 
+ADAPTER_PATH = "/org/bluez/hci0"
 FAILED = "org.bluez.Error.Failed"
 
 
@@ -180,7 +183,7 @@ async def test_a_notification_that_waits_learns_that_the_link_is_lost() -> None:
         await rough.disconnected(1)
         await lost(central)
         done, _ = await asyncio.wait({notifying}, timeout=5)
-        assert type(done.pop().exception()).__name__ == "LinkLost"
+        assert isinstance(done.pop().exception(), LinkLost)
 
 
 @pytest.mark.parametrize("how", ["signal", "removed", "socket"])
@@ -277,6 +280,66 @@ async def test_a_write_socket_that_closes_leaves_calls_and_an_empty_write_is_one
         assert await received(central) == b"the newer one counts"
         with pytest.raises(BrokenPipeError):
             again.send(b"lost")
+
+
+async def test_a_write_socket_that_is_flooded_ends_its_central_alone() -> None:
+    async with meeting() as (rough, _, arrived):
+        rough.socket_of(await rough.subscribed(1))
+        flooding = await arriving(arrived)
+        theirs = rough.socket_of(await rough.acquired_write(1))
+        rough.socket_of(await rough.subscribed(2))
+        other = await arriving(arrived)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while True:
+                theirs.send(b"and more")
+                await asyncio.sleep(0)
+        assert await lost(flooding) == MAX_WRITES
+        await until(lambda: (path(1), "Disconnect") in rough.called, 5_000)
+        await rough.wrote(2, b"undisturbed")
+        assert await received(other) == b"undisturbed"
+
+
+async def test_notifying_in_the_moment_that_the_central_leaves() -> None:
+    async with meeting() as (rough, _, arrived):
+        theirs = rough.socket_of(await rough.subscribed(1))
+        central = await arriving(arrived)
+        theirs.close()
+        with pytest.raises(LinkLost):
+            await central.notify(b"too late")
+        await lost(central)
+
+
+async def test_the_bus_goes_in_the_middle_of_a_call(own_host: Host) -> None:
+    async with meeting() as (rough, peripheral, _):
+        rough.deaf.add("RegisterAdvertisement")
+        showing = asyncio.create_task(peripheral.advertise(DATA))
+        await until(lambda: (ADAPTER_PATH, "RegisterAdvertisement") in rough.called, 5_000)
+        own_host.stop_bus()
+        with pytest.raises(LocalTransportError):
+            await showing
+        await until(lambda: peripheral.adapter is None, 5_000)
+
+
+async def test_back_but_not_to_be_seen(caplog: pytest.LogCaptureFixture) -> None:
+    async with meeting() as (rough, peripheral, _):
+        await peripheral.advertise(DATA)
+        rough.refused["RegisterAdvertisement"] = "org.bluez.Error.NotPermitted"
+        await rough.call(ADVERTISEMENT_PATH, ADVERTISEMENT, "Release", "")
+        await until(lambda: "back, but not to be seen: other programs show" in caplog.text, 5_000)
+        rough.refused.clear()
+        await peripheral.advertise(DATA)
+        assert (await _advertised(rough)).body[0]["ManufacturerData"].value[0xFFFF].value == DATA
+
+
+async def test_a_bluez_of_unknown_version_counts_as_new_enough() -> None:
+    async with rough_bluetoothd() as rough:
+        rough.adapter["org.bluez.Adapter1"]["Modalias"] = Variant("s", "usb:v1234p5678d9ABC")
+        (bluez,) = [finding for finding in await diagnose() if finding.code == "bluez"]
+        assert bluez.ok
+        assert "can't be told" in bluez.sentence
+        async with BluezPeripheral().serving(lambda _: None):
+            await rough.subscribed(1)
+            assert (await rough.subscribed(2)).error_name is None
 
 
 async def test_only_bluetoothd_counts() -> None:
