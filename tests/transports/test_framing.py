@@ -125,3 +125,16 @@ def test_any_bytes_are_met_without_an_exception(fragments: list[bytes]) -> None:
     for now_ms, fragment in enumerate(fragments):
         whole = reassembler.receive(fragment, now_ms)
         assert whole is None or len(whole) <= len(b"".join(fragments)) - HEADER_BYTES
+
+
+def test_a_bearer_may_put_something_around_the_largest_frame() -> None:
+    longest = MAX_FRAME_BYTES + 5
+    fragmenter, reassembler = Fragmenter(MIN_MTU + 1, longest=longest), Reassembler(longest=longest)
+    frame = bytes(range(256)) * 16 + b"extra"
+    assert [reassembler.receive(fragment, 0) for fragment in fragmenter.split(frame)][-1] == frame
+    with pytest.raises(FrameTooLarge, match=f"{longest}"):
+        fragmenter.split(bytes(longest + 1))
+    with pytest.raises(ValueError, match=f"{MIN_MTU + 1} bytes or more"):
+        Fragmenter(MIN_MTU, longest=longest)
+    one_too_many = Fragmenter(512, longest=longest + 1).split(bytes(longest + 1))
+    assert [reassembler.receive(fragment, 0) for fragment in one_too_many][-1] is None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.contract.transport_contract import Bench, Peer, TransportContract, ba
 from tests.transports.ble.bluez.host import ADDRESSES, Host, host, obstacle
 from transports.ble.settings import BleSettings
 from transports.ble.transport import BleTransport
+from transports.errors import LocalTransportError
 from transports.interface import Transport
 
 NAMES = "bac"
@@ -56,3 +58,32 @@ class TestBleTransportOverBlueZ(TransportContract):
         async with other.serving(Peer()):
             await look(other, 10)
         await super().test_stopping_with_work_in_flight_leaves_nothing(bench, first_to_stop)
+
+
+async def test_one_adapter_looks_around_while_another_is_seen(bluetooth: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+    both = BleTransport(BleSettings(adapter="hci1", peripheral_adapter="hci2"))
+    other = BleTransport(BleSettings(adapter="hci0"))
+    both.announce(badge())
+    other.announce(badge())
+    async with both.serving(Peer()), other.serving(Peer()):
+        link = await both.dial(ADDRESSES[0])
+        assert await link.request(b"through one", timeout_ms=5_000) == b"through one"
+        back = await other.dial(ADDRESSES[2])
+        assert await back.request(b"through the other", timeout_ms=5_000) == b"through the other"
+        await back.aclose()
+        await link.aclose()
+
+
+async def test_an_adapter_that_is_not_there_is_told(bluetooth: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+    with pytest.raises(LocalTransportError, match="hci9"):
+        async with BleTransport(BleSettings(adapter="hci9")).serving(Peer()):
+            pytest.fail("served without an adapter")
+
+
+async def test_without_bluetooth_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nobody")
+    with pytest.raises(LocalTransportError):
+        async with BleTransport().serving(Peer()):
+            pytest.fail("served without a bus")
