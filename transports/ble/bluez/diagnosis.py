@@ -17,16 +17,19 @@ from transports.ble.bluez.adapters import (
 )
 from transports.ble.bluez.bus import Bus
 from transports.ble.bluez.names import ADVERTISING_MANAGER
-from transports.ble.bluez.obstacles import Obstacle, bluez_too_old, no_peripheral_role, no_room, radio_off
+from transports.ble.bluez.obstacles import ADD_ADAPTER, Obstacle, bluez_too_old, no_peripheral_role, no_room, radio_off
 from transports.finding import Finding
 
 MAIN_CONF = Path("/etc/bluetooth/main.conf")
+KERNEL_ADAPTERS = Path("/sys/class/bluetooth")
 PRIVATE = frozenset({"on", "network", "device", "limited-network", "limited-device"})
 """The values of Privacy that make an adapter change its address (BlueZ's src/main.conf)."""
 _PRIVACY_REMEDY = f"set `Privacy = device` below [General] in {MAIN_CONF} and restart bluetoothd"
 
 
-async def diagnose(adapter: str | None = None, *, main_conf: Path = MAIN_CONF) -> list[Finding]:
+async def diagnose(
+    adapter: str | None = None, *, main_conf: Path = MAIN_CONF, kernel_adapters: Path = KERNEL_ADAPTERS
+) -> list[Finding]:
     """Look at everything that our peripheral's role needs. adapter: by name; None is the one that would be chosen.
 
     The codes are `dbus`, `bluetoothd`, `permission`, `adapter`, `radio`, `bluez`, `role`, `advertisements`, `privacy`,
@@ -37,7 +40,7 @@ async def diagnose(adapter: str | None = None, *, main_conf: Path = MAIN_CONF) -
     try:
         bus = await Bus.connect(wake=False)
     except Obstacle as obstacle:
-        return [_found(obstacle)]
+        return [_found(obstacle), *_kernel(obstacle, kernel_adapters)]
     try:
         objects = await bus.objects()
     except Obstacle as obstacle:
@@ -62,6 +65,15 @@ async def diagnose(adapter: str | None = None, *, main_conf: Path = MAIN_CONF) -
 
 def _found(obstacle: Obstacle) -> Finding:
     return Finding(obstacle.code, False, obstacle.sentence, obstacle.remedy)
+
+
+def _kernel(obstacle: Obstacle, adapters: Path) -> list[Finding]:
+    """systemd starts bluetoothd only when the kernel has an adapter, so that is to be mended first."""
+    if obstacle.code != "bluetoothd" or any(adapters.glob("hci*")):
+        return []
+    return [
+        Finding("adapter", False, "the kernel knows no Bluetooth adapter, and bluetoothd waits for one", ADD_ADAPTER)
+    ]
 
 
 def _radio(adapter: Adapter) -> Finding:

@@ -2,6 +2,8 @@
 
 from transports.errors import LocalTransportError
 
+ADD_ADAPTER = "plug one in or switch it on in the firmware, and look for its driver's messages in `dmesg`"
+
 
 class Obstacle(LocalTransportError):
     """code: what it is, for machines; sentence: for people; remedy: what they can do about it."""
@@ -33,7 +35,7 @@ def no_adapter() -> Obstacle:
     return Obstacle(
         "adapter",
         "BlueZ knows no Bluetooth adapter",
-        "plug one in or switch it on in the firmware, and look for its driver's messages in `dmesg`",
+        ADD_ADAPTER,
     )
 
 

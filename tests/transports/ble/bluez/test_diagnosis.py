@@ -74,11 +74,14 @@ async def test_a_bus_that_does_not_let_us_in(
     assert finding.code == code
 
 
-async def test_no_bluetoothd(own_host: Host) -> None:
+async def test_no_bluetoothd(own_host: Host, tmp_path: Path) -> None:
     own_host.start_bus()
-    (finding,) = await wrong()
-    assert finding.code == "bluetoothd"
+    finding, adapter = await diagnose(kernel_adapters=tmp_path)
+    assert (finding.code, finding.ok) == ("bluetoothd", False)
+    assert (adapter.code, adapter.ok) == ("adapter", False)
     assert finding.sentence in await refusal()
+    (tmp_path / "hci0").mkdir()
+    assert await diagnose(kernel_adapters=tmp_path) == [finding]
 
 
 async def test_no_permission(own_host: Host) -> None:
