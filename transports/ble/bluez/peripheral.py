@@ -1,7 +1,6 @@
 """The peripheral's role over BlueZ, for as long as it is wanted: whenever bluetoothd went, we come back with it."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -53,9 +52,10 @@ class BluezPeripheral:
                 yield
             finally:
                 keeping.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await keeping
-                await self._close()
+                try:
+                    await asyncio.wait({keeping})
+                finally:
+                    await self._close()
         finally:
             self._serving = False
 
