@@ -33,6 +33,10 @@ MAX_CONNECTIONS = 128
 MAX_UNPROVEN_BYTES = 16_384
 """What a connection may bring before its peer has proven a key: the Noise handshake and two choices of a protocol have
 under 1 KiB."""
+SILENT_S = 20
+"""How long a peer may be gone without a word (a cable pulled, a car that drove off) until its connection counts as
+lost. Nothing else would end it for a quarter of an hour, and a peer that is back under another address would be looked
+for in it."""
 BACKLOG = 64
 """Connections that the kernel keeps for us."""
 ACCEPTS_BURST, ACCEPT_REFILL_MS, ACCEPT_SOURCES = 32, 100, 256
@@ -60,6 +64,7 @@ class CountedStream(ReadWriteCloser):
         self._stream = stream
         self._sockets = sockets
         self._reading, self._writing = trio.Lock(), trio.Lock()
+        _notice_death(stream.socket)
         name = stream.socket.getpeername()
         self._remote = (str(name[0]), int(name[1]))
         self._unproven_left = MAX_UNPROVEN_BYTES
@@ -125,7 +130,6 @@ class Sockets(ITransport):
             raise OpenConnectionError(f"{MAX_CONNECTIONS} connections are open already")
         sock = trio.socket.socket(family, socket.SOCK_STREAM)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await sock.connect((host, int(maddr.value_for_protocol("tcp") or 0)))
             return RawConnection(CountedStream(trio.SocketStream(sock), self), True)
         except OSError as problem:
@@ -236,6 +240,20 @@ async def opened(host: str, port: int, counters: Counters) -> AsyncIterator[Sock
 async def _until_closed(stream: CountedStream, scope: trio.CancelScope) -> None:
     await stream.closed.wait()
     scope.cancel()
+
+
+def _notice_death(sock: trio.socket.SocketType) -> None:
+    """Ask a silent peer whether it is there, and give up on one that acknowledges nothing, within `SILENT_S`."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_KEEPIDLE": SILENT_S // 2,
+        "TCP_KEEPINTVL": SILENT_S // 8,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": SILENT_S * 1_000,
+    }
+    for name, value in wanted.items():
+        if (option := getattr(socket, name, None)) is not None:  # not every system has them all
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _host(maddr: Multiaddr) -> tuple[int, str]:

@@ -130,6 +130,7 @@ class _Serving:
         self._complaints = SourceRates(burst=1, refill_ms=3_600_000, sources=64)
         self.peer_id = peer_id_of(self._seed)
         self.notices: Notices | None = None
+        self._stopping = False
         self._stack = contextlib.AsyncExitStack()
         self._surroundings: Surroundings | None = None
         self.trunks = Trunks(BEARER, self._connect)
@@ -151,6 +152,7 @@ class _Serving:
         self.show(self._shown)
 
     async def stop(self) -> None:
+        self._stopping = True
         await self._stack.aclose()
         if self._supervising is not None:
             self._supervising.cancel()
@@ -235,7 +237,19 @@ class _Serving:
                 self._complain(address.peer_id, problem)
 
     async def _connect(self, address: str) -> StreamPipe:
-        return await self._on_host(lambda host: host.dial(parse_address(address)))
+        """Cancelling leaves nothing, also when the pipe was made in that moment."""
+        made: list[StreamPipe] = []
+
+        async def dial(host: Host) -> StreamPipe:
+            made.append(await host.dial(parse_address(address)))
+            return made[0]
+
+        try:
+            return await self._on_host(dial)
+        except asyncio.CancelledError:
+            for pipe in made:
+                await pipe.aclose()
+            raise
 
     async def _on_host(self, work: Callable[[Host], Awaitable[T]]) -> T:
         bridge, host = self._bridge, self._host
@@ -279,6 +293,8 @@ class _Serving:
                 log.error("libp2p can't be started, the next attempt is in %d ms: %s", wait_ms, problem)
 
     def _accept(self, pipe: StreamPipe) -> None:
+        if self._stopping:
+            return  # the pipe ends with the trio side, very soon
         task = asyncio.create_task(self._serve(pipe))
         self._served.add(task)
         task.add_done_callback(self._served.discard)

@@ -2,13 +2,19 @@
 
 import hashlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tests.contract.transport_contract import badge
 from transports.interface import Transport
 from transports.libp2p.host import peer_id_of
+from transports.libp2p.library import Swarm
 from transports.libp2p.settings import Libp2pSettings
+from transports.libp2p.sockets import Sockets
 from transports.libp2p.transport import Libp2pTransport
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -43,3 +49,24 @@ class LoopbackBench:
 
     def address(self, name: str) -> str:
         return f"/ip4/127.0.0.1/tcp/{self.ports[name]}/p2p/{peer_id_of(seed_of(name))}"
+
+
+def sockets_of(node: Libp2pTransport) -> Sockets:
+    """To be looked at only: they belong to the trio side."""
+    host = node._running()._host
+    assert host is not None
+    return host._running()[0]
+
+
+async def on_host(node: Libp2pTransport, look: Callable[[Swarm], T]) -> T:
+    """See what is so on the node's trio side."""
+    bridge, host = node._running()._bridge, node._running()._host
+    assert bridge is not None
+    assert host is not None
+    swarm = host._running()[1].get_network()
+    assert isinstance(swarm, Swarm)
+
+    async def looking() -> T:
+        return look(swarm)
+
+    return await bridge.call(looking)

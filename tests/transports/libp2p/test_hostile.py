@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from tests.contract.transport_contract import Peer
-from tests.transports.libp2p.bench import LoopbackBench
+from tests.transports.libp2p.bench import LoopbackBench, on_host, sockets_of
 from tests.transports.libp2p.hostile import attacking
 from transports.duplex.message import MAX_MESSAGE_BYTES
 from transports.interface import Link
@@ -26,12 +26,11 @@ from transports.libp2p.library import (
     MuxedStreamError,
     NetStream,
     StreamError,
-    Swarm,
     Yamux,
     YamuxStream,
 )
 from transports.libp2p.muxer import MAX_BUFFERED_BYTES, MAX_STREAMS
-from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES, Sockets
+from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES
 from transports.libp2p.transport import Libp2pTransport
 
 T = TypeVar("T")
@@ -213,26 +212,6 @@ async def test_what_comes_before_the_handshake_is_bounded() -> None:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-
-
-def sockets_of(node: Libp2pTransport) -> Sockets:
-    host = node._running()._host
-    assert host is not None
-    return host._running()[0]
-
-
-async def on_host(node: Libp2pTransport, look: Callable[[Swarm], T]) -> T:
-    """See what is so on the node's trio side."""
-    bridge, host = node._running()._bridge, node._running()._host
-    assert bridge is not None
-    assert host is not None
-    swarm = host._running()[1].get_network()
-    assert isinstance(swarm, Swarm)
-
-    async def looking() -> T:
-        return look(swarm)
-
-    return await bridge.call(looking)
 
 
 async def until_async(node: Libp2pTransport, condition: Callable[[], bool]) -> None:

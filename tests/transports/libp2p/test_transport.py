@@ -1,20 +1,25 @@
 """The libp2p bearer as a whole, on loopback."""
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 import threading
 
 import pytest
+import trio
 
-from tests.contract.transport_contract import Bench, Peer, TransportContract, look, open_descriptors
-from tests.transports.libp2p.bench import LoopbackBench, seed_of
+from tests.contract.transport_contract import Bench, Peer, TransportContract, look, open_descriptors, until
+from tests.transports.libp2p.bench import LoopbackBench, on_host, seed_of, sockets_of
+from tests.transports.libp2p.hostile import attacking
+from transports.coap.datagrams import has_ipv6
 from transports.errors import LinkLost, LocalTransportError
 from transports.libp2p import host as host_module
-from transports.libp2p.address import InvalidAddress
+from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.host import peer_id_of
+from transports.libp2p.pipe import StreamPipe
 from transports.libp2p.settings import Libp2pSettings
-from transports.libp2p.sockets import PortTaken
+from transports.libp2p.sockets import SILENT_S, PortTaken
 from transports.libp2p.transport import Libp2pTransport
 
 
@@ -127,3 +132,121 @@ async def test_ping() -> None:
         assert 0 < await dialer.ping(bench.address("b")) < 5_000_000
         with pytest.raises(LinkLost):
             await dialer.ping(bench.address("c"))
+
+
+async def test_giving_up_a_dial_that_has_just_succeeded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = LoopbackBench()
+    dialer, acceptor = bench.libp2p("a"), bench.libp2p("b")
+    dialled, real = asyncio.Event(), host_module.Host.dial
+
+    async def slow(host: host_module.Host, address: PeerAddress) -> StreamPipe:
+        with trio.CancelScope() as scope:
+            scope.shield = True
+            pipe = await real(host, address)
+            host._bridge.to_asyncio(dialled.set)
+            await trio.sleep(0.1)
+        return pipe
+
+    monkeypatch.setattr(host_module.Host, "dial", slow)
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        dialling = asyncio.create_task(dialer.dial(bench.address("b")))
+        await dialled.wait()
+        dialling.cancel()
+        await asyncio.gather(dialling, return_exceptions=True)
+        await until(lambda: not sockets_of(dialer).open and not sockets_of(acceptor).open, 5_000)
+
+
+async def test_links_that_are_not_used_any_more_take_their_connection_with_them() -> None:
+    bench = LoopbackBench()
+    dialer, acceptor = bench.libp2p("a"), bench.libp2p("b")
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        links = [await dialer.dial(bench.address("b")) for _ in range(3)]
+        assert len(sockets_of(acceptor).open) == 1
+        await links[0].aclose()
+        await links[1].aclose()
+        assert await links[2].request(b"still", timeout_ms=5_000) == b"still"
+        await links[2].aclose()
+        await until(lambda: not sockets_of(dialer).open and not sockets_of(acceptor).open, 5_000)
+
+
+async def test_both_may_dial_each_other_over_one_connection() -> None:
+    bench = LoopbackBench()
+    one, other = bench.libp2p("a"), bench.libp2p("b")
+    async with one.serving(Peer()), other.serving(Peer()):
+        there = await one.dial(bench.address("b"))
+        back = await other.dial(bench.address("a"))
+        assert len(sockets_of(one).open) == 1
+        assert await back.request(b"back", timeout_ms=5_000) == b"back"
+        await there.aclose()
+        assert await back.request(b"still", timeout_ms=5_000) == b"still"
+        await back.aclose()
+
+
+async def test_a_connection_that_nobody_uses_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "IDLE_S", 0.2)
+    bench = LoopbackBench()
+    node = bench.libp2p("b")
+    async with node.serving(Peer()), attacking(node.address) as idler:
+        await idler.do(idler.connection)
+        assert len(sockets_of(node).open) == 1
+        await until(lambda: not sockets_of(node).open, 5_000)
+
+
+async def test_while_connections_break_each_request_is_answered_once_or_fails_in_time() -> None:
+    bench = LoopbackBench()
+    dialer, acceptor, peer = bench.libp2p("a"), bench.libp2p("b"), Peer()
+    answered = 0
+    async with acceptor.serving(peer), dialer.serving(Peer()):
+        link = await dialer.dial(bench.address("b"))
+        for number in range(60):
+            cut = asyncio.create_task(cut_all(dialer if number % 2 else acceptor)) if number % 5 == 4 else None
+            frame = b"%d" % number
+            began_s = asyncio.get_running_loop().time()
+            with contextlib.suppress(LinkLost):
+                assert await link.request(frame, timeout_ms=5_000) == frame
+                answered += 1
+            assert asyncio.get_running_loop().time() - began_s < 6
+            if cut is not None:
+                await cut
+        await link.aclose()
+    assert answered >= 40
+    assert len(peer.heard) == len(set(peer.heard))
+
+
+async def cut_all(node: Libp2pTransport) -> None:
+    """All its connections, as a network that goes away."""
+
+    def cut() -> None:
+        for stream in list(sockets_of(node).open):
+            stream.close_now()
+
+    await on_host(node, lambda _: cut())
+
+
+async def test_a_peer_that_dies_in_silence_is_noticed() -> None:
+    bench = LoopbackBench()
+    dialer, acceptor = bench.libp2p("a"), bench.libp2p("b")
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        link = await dialer.dial(bench.address("b"))
+        for node in (dialer, acceptor):
+            (stream,) = sockets_of(node).open
+            sock = stream._stream.socket
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            idle, every, times = (
+                sock.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + every * times <= SILENT_S
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == SILENT_S * 1_000
+        await link.aclose()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_over_ipv6() -> None:
+    node = Libp2pTransport(Libp2pSettings(host="::1"))
+    dialer = Libp2pTransport(Libp2pSettings(host="127.0.0.1"))
+    async with node.serving(Peer()), dialer.serving(Peer()):
+        assert node.address.startswith("/ip6/::1/tcp/")
+        link = await dialer.dial(node.address)
+        assert await link.request(b"six", timeout_ms=5_000) == b"six"
+        await link.aclose()
