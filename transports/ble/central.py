@@ -37,6 +37,10 @@ PAUSE_MS = 200
 _LOG = logging.getLogger(__name__)
 
 
+class NotOffered(LinkLost):
+    """There is a peer, and its program is gone or another one: trying again at once would change nothing."""
+
+
 class Centre:
     """Makes pipes to addresses, one at a time."""
 
@@ -60,6 +64,8 @@ class Centre:
             for _ in range(MAX_ATTEMPTS - 1):
                 try:
                     return await self._attempt(address)
+                except NotOffered:
+                    raise
                 except LinkLost as problem:
                     _LOG.debug("%s", problem)
                 await asyncio.sleep(PAUSE_MS / 1000 * random())  # noqa: S311 - no secret
@@ -153,13 +159,13 @@ class ConnectedPeer:
 
 def _characteristic(client: BleakClient, uuid: str) -> BleakGATTCharacteristic:
     """Looked up inside our service: after a peer's restart the system may remember two of them, of which the one with
-    the higher handle is the newer. Raises LinkLost."""
+    the higher handle is the newer. Raises NotOffered."""
     services = sorted((one for one in client.services if one.uuid == SERVICE_UUID), key=lambda one: one.handle)
     for service in reversed(services):
         characteristic = service.get_characteristic(uuid)
         if characteristic is not None:
             return characteristic
-    raise LinkLost(f"{client.address} does not offer our service any more")
+    raise NotOffered(f"{client.address} does not offer our service any more")
 
 
 async def _subscribe(

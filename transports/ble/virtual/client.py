@@ -1,8 +1,8 @@
 """bleak's client over a virtual radio: bleak's API in, ATT, GATT, L2CAP and HCI out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from bleak.args import SizedBuffer
@@ -158,10 +158,13 @@ class VirtualClient(BaseBleakClient):
                 )
         return collection
 
-    async def _run(self, operation: Awaitable[T]) -> T:
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         """One operation of the host's, ended by the end of the link; bumble would wait for half a minute, or cancel
         whoever waits."""
-        running, gone = asyncio.ensure_future(operation), asyncio.create_task(self._gone.wait())
+        if self._connection is None:
+            work.close()
+            raise BleakError("not connected")
+        running, gone = asyncio.create_task(work), asyncio.create_task(self._gone.wait())
         try:
             await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
             if self._gone.is_set() or running.cancelled():
@@ -178,7 +181,8 @@ async def has_room(radio: Device, connection: Connection) -> None:
     """Wait while too many data packets wait."""
     queue = radio.host.get_data_packet_queue(connection.handle)
     if queue is not None and queue.pending > MAX_UNSENT:
-        await queue.drain(connection.handle)
+        with suppress(ValueError):  # nothing of this link's waits
+            await queue.drain(connection.handle)
 
 
 async def _connect(

@@ -130,6 +130,9 @@ class _Served:
             central.left("the link broke")
 
     def _subscribed(self, connection: Connection, notify: bool, _: bool) -> None:
+        """Whoever hears no notifications any more can't be answered, and is let go."""
+        if not notify and connection in self._centrals:
+            self._start(_disconnect(connection))
         if connection in self._impatience and notify and connection not in self._centrals:
             self._impatience.pop(connection).cancel()
             central = self._centrals[connection] = VirtualCentral(self._device, connection, self._notify)
