@@ -35,6 +35,8 @@ from v2xnode.trading.books import Books
 from v2xnode.trading.desk import Desk
 
 DATABASE_FILE = "node.db"
+LOOK_AGAIN = 4
+"""So many times as long is looked where the first look shows no provider: a radio or a slow site was missed."""
 SETTLE_S = 5.0
 """Real seconds that a stopping node gives its deliveries to settle, after their power is off."""
 
@@ -139,10 +141,12 @@ class Node:
         return await self.trade(request_id)
 
     async def _providers(self, service: Service, look_ms: int) -> list[Heard]:
-        found = [heard for heard in await self.discover(look_ms) if heard.provides & service.bit]
-        if not found:
-            raise Unreachable(f"Nobody in reach offers {service.name}.", code="no_provider")
-        return in_fair_order(found, self._identity.entropy)
+        """In reach now; where nobody is, a longer look is worth more than a refusal."""
+        for window_ms in (look_ms, LOOK_AGAIN * look_ms):
+            found = [heard for heard in await self.discover(window_ms) if heard.provides & service.bit]
+            if found:
+                return in_fair_order(found, self._identity.entropy)
+        raise Unreachable(f"Nobody in reach offers {service.name}.", code="no_provider")
 
     async def trade(self, request_id: bytes) -> dict[str, Any]:
         """One trade. Raises UsageError for an id that the ledger does not know."""

@@ -88,6 +88,8 @@ class Scene:
     clock: Clock
     plant: PlantSocket
     discovery_port: int
+    bearers: Tables
+    """Of all nodes, beside CoAP."""
     nodes: dict[str, Process] = field(default_factory=dict)
     _ports: dict[str, int] = field(default_factory=dict)
 
@@ -113,8 +115,9 @@ class Scene:
         data.mkdir(mode=0o700)
         create_identity(data)
         self._ports[part.place] = free_port()
-        tables = configuration(part, self.directory / "plant.sock", self.clock, self.discovery_port)
-        tables["coap"] |= {"port": self._ports[part.place]}
+        coap = {"loopback": True, "discovery_port": self.discovery_port, "port": self._ports[part.place]}
+        bearers = {"coap": coap, **self.bearers}
+        tables = configuration(part, self.directory / "plant.sock", self.clock, bearers)
         tables["owner"] |= owner
         tables["node"] |= node
         (data / CONFIG_FILE).write_text(to_toml(tables))
@@ -200,17 +203,20 @@ async def scene(
     speed: int = 1,
     owner: Mapping[str, Any] | None = None,
     node: Mapping[str, Any] | None = None,
+    bearers: Tables | None = None,
 ) -> AsyncIterator[Scene]:
     """Start a plant (of the demonstration's world, or of `place`) and a node for each part.
 
     owner, node: what the nodes' configurations have otherwise than the demonstration's. All the nodes find each other
-    on a discovery port of their own.
+    on a discovery port of their own, and on these bearers.
     """
     began_ns, wall_ms = time.monotonic_ns(), int(time.time() * 1000)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_plant(directory, place or demo_world(), speed, began_ns))
         plant = await stack.enter_async_context(_connected(directory / "plant.sock"))
-        running = Scene(directory, speed, began_ns, Clock(speed, EVENING_MS, wall_ms), plant, free_port())
+        running = Scene(
+            directory, speed, began_ns, Clock(speed, EVENING_MS, wall_ms), plant, free_port(), bearers or {}
+        )
         stack.push_async_callback(_end, running.nodes)
         for part in parts:
             running.prepare(part, owner or {}, node or {})

@@ -4,7 +4,7 @@ What is imported here needs no library. `transports.libp2p.transport` needs py-l
 `v2xnode[libp2p]`.
 """
 
-from transports.libp2p.address import InvalidAddress, PeerAddress, parse_address
+from transports.libp2p.address import InvalidAddress, PeerAddress, parse_address, peer_id
 from transports.libp2p.settings import InvalidSettings, Libp2pSettings
 
-__all__ = ["InvalidAddress", "InvalidSettings", "Libp2pSettings", "PeerAddress", "parse_address"]
+__all__ = ["InvalidAddress", "InvalidSettings", "Libp2pSettings", "PeerAddress", "parse_address", "peer_id"]

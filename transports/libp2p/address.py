@@ -9,6 +9,9 @@ from transports.errors import LocalTransportError
 MAX_ADDRESS_CHARS = 160
 """The longest IPv6 address, a port and a peer id of 64 characters, with what stands between them."""
 
+_ED25519 = bytes.fromhex("0024 0801 1220")
+"""An identity multihash of 36 bytes: a protobuf that says Ed25519 and 32 bytes of key."""
+
 _FORM = re.compile(
     r"/(?:ip4/(?P<four>[0-9.]{7,15})|ip6/(?P<six>[0-9A-Fa-f:.]{2,45}))/tcp/(?P<port>[1-9][0-9]{0,4})"
     r"/p2p/(?P<peer_id>[1-9A-HJ-NP-Za-km-z]{46,64})"
@@ -31,6 +34,13 @@ class PeerAddress:
 
     def __str__(self) -> str:
         return f"{endpoint(self.host, self.port)}/p2p/{self.peer_id}"
+
+
+def peer_id(public: bytes) -> str:
+    """The peer id of an Ed25519 public key of 32 bytes (libp2p's specification of peer ids). Needs the extra."""
+    import base58
+
+    return base58.b58encode(_ED25519 + public).decode()
 
 
 def endpoint(host: str, port: int) -> str:

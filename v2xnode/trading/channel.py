@@ -43,6 +43,11 @@ class Channel(Protocol):
         """Raises Unreachable while there is none."""
         ...
 
+    @property
+    def bearer(self) -> str | None:
+        """What carries the link; None while there is none."""
+        ...
+
     def send(self, item: Item) -> None:
         """Bring an item to the peer; returns at once."""
         ...
@@ -86,6 +91,10 @@ class ProviderChannel:
     def link(self) -> AcceptedLink:
         """Raises Unreachable while there is none."""
         return _there(self._link)
+
+    @property
+    def bearer(self) -> str | None:
+        return None if self._link is None else self._link.bearer
 
     def move(self, link: AcceptedLink) -> None:
         """Go on over another link of the same peer. What was pushed over the last one need not have come."""
@@ -186,7 +195,6 @@ class ClientChannel:
 
     @property
     def bearer(self) -> str | None:
-        """What carries the link; None while there is none."""
         return None if self._link is None else self._link.bearer
 
     def send(self, item: Item) -> None:

@@ -81,6 +81,7 @@ class Deliveries:
                 "request_id": request_id.hex(),
                 "role": each.role.name.lower(),
                 "peer": each.peer.hex(),
+                "bearer": each.channel.bearer,
                 "state": each.walk.state.name.lower(),
                 "delivered_wh": each.walk.delivered_wh,
                 "power_w": each.walk.power_w,
@@ -109,7 +110,8 @@ class Deliveries:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            del self.running[delivering.request_id]
+            if self.running.get(delivering.request_id) is delivering:  # its peer may have come back meanwhile
+                del self.running[delivering.request_id]
 
     async def _run(self, delivering: Delivering, first: Sequence[object]) -> Finished:
         try:

@@ -109,7 +109,7 @@ class Desk:
         elif left.is_sale and left.is_over:  # we went down between the last word and the end of its locks
             await self.books.end(request_id, answered=True)
         elif left.is_sale:
-            self.shop.reopen(left)
+            await self.shop.reopen(left.peer, request_id)
         else:
             self.buying.reopen(left)
 

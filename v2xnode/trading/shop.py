@@ -1,6 +1,7 @@
 """What peers ask of us: requests, and sessions that they come back to. Every bound on what strangers can make this
 node hold in memory is in this room."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -65,6 +66,7 @@ class Shop:
     deliveries: Deliveries
     is_open: bool = False
     _sales: dict[bytes, Sale] = field(default_factory=dict)
+    _reopening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer one frame of a peer. Raises PeerError for what breaks the rules."""
@@ -170,14 +172,24 @@ class Shop:
         comes_back, link.resumed = link.resumed, False
         if not comes_back or (sale is not None and not sale.is_over):
             return sale
-        left = await self._remains_of(link.peer, link.session_id)
-        if left is None:
-            return sale
-        self._sales.pop(left.request_id, None)
-        return self.reopen(left) if self._make_room(link.peer) else None
+        if not self._make_room(link.peer):
+            return None
+        return await self.reopen(link.peer, link.session_id) or sale
 
-    def reopen(self, left: Remains) -> Sale | None:
-        """Go on with a session from the ledger; None where this node can't any more, which is told."""
+    async def reopen(self, peer: bytes, request_id: bytes) -> Sale | None:
+        """Go on with a session as the ledger has it, unless it goes on already: one at a time, since several frames may
+        ask for the same one. None where there is none of this peer, or where this node can't any more, which is told.
+        """
+        async with self._reopening:
+            sale = self._sales.get(request_id)
+            if sale is not None and not sale.is_over:
+                return sale
+            left = await self._remains_of(peer, request_id)
+            if left is None:
+                return None
+            return self._reopened(left)
+
+    def _reopened(self, left: Remains) -> Sale | None:
         delivering = None
         if left.confirmed and not left.is_over:
             try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SPEED = 8
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
 SCHEMA = "v2xnode-demo/1"
+Transport = Literal["coap", "ble", "libp2p", "memory"]
 DATABASE_FILE = "node.db"
 
 
@@ -34,7 +35,10 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    transport: Annotated[Literal["coap", "memory"], typer.Option(help="memory: all nodes in this process.")] = "coap",
+    transport: Annotated[
+        Transport,
+        typer.Option(help="ble: in a virtual air, without a radio; memory: all nodes in this process."),
+    ] = "coap",
     speed: Annotated[int, typer.Option(min=1, max=60, help="World seconds a real second.")] = SPEED,
     tamper: Annotated[bool, typer.Option("--tamper", help="Edit one stored row afterwards; verify names it.")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="Leave the nodes running until interrupted.")] = False,
@@ -62,7 +66,7 @@ def _directory(keep: Path | None, stack: ExitStack) -> Path:
     return keep.resolve()
 
 
-async def _run(directory: Path, transport: str, speed: int, tamper: bool, serve: bool, output: Output) -> int:
+async def _run(directory: Path, transport: Transport, speed: int, tamper: bool, serve: bool, output: Output) -> int:
     from v2xnode.cli.demo.story import Story
 
     began = time.monotonic()
@@ -111,11 +115,11 @@ def _unsettled(told: "Told", output: Output) -> int:
 
 
 @asynccontextmanager
-async def _stage(directory: Path, transport: str, speed: int) -> AsyncIterator[Any]:
+async def _stage(directory: Path, transport: Transport, speed: int) -> AsyncIterator[Any]:
     from v2xnode.cli.demo.inside import inside
     from v2xnode.cli.demo.processes import running
 
-    async with inside(directory, speed) if transport == "memory" else running(directory, speed) as stage:
+    async with inside(directory, speed) if transport == "memory" else running(directory, transport, speed) as stage:
         yield stage
 
 

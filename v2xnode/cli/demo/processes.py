@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket as socket_module
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from v2xnode.cli.demo.bearers import Bearer, joined
+from v2xnode.cli.demo.process import Process, ended
 from v2xnode.cli.demo.world import CAST, EVENING_MS, configuration, demo_world
 from v2xnode.clock import Clock
 from v2xnode.config import CONFIG_FILE
@@ -22,13 +23,9 @@ from v2xnode.errors import LocalError, Unreachable
 from v2xnode.identity import create_identity
 from v2xnode.toml import to_toml
 
-START_S = 20.0
+START_S = 60.0
 """Real time for a process to start on a slow or busy machine."""
-STOP_S = 8.0
-"""Real time for a node to power off, settle and leave; then it is killed."""
 LOOK_S = 0.02
-
-Process = asyncio.subprocess.Process
 
 
 @dataclass(slots=True)
@@ -53,7 +50,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
+async def running(directory: Path, bearer: Bearer, speed: int) -> AsyncIterator[Running]:
     """Start the plant and all nodes below `directory`; on leaving, stop the nodes first, power off, and then the
     plant. Raises LocalError when a process does not come up."""
     monotonic_ns, wall_ms = time.monotonic_ns(), int(time.time() * 1000)
@@ -62,12 +59,15 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
         socket = directory / "plant.sock"
         await stack.enter_async_context(_plant(directory, socket, speed, monotonic_ns))
         plant = await _connected(stack, socket)
-        nodes, port = {}, _free_port()
+        for cast in CAST:
+            (directory / cast.place).mkdir(mode=0o700)
+            create_identity(directory / cast.place)
+        tables = await stack.enter_async_context(joined(bearer, directory, [cast.place for cast in CAST]))
+        nodes = {}
         for cast in CAST:
             data = directory / cast.place
-            data.mkdir(mode=0o700)
-            create_identity(data)
-            (data / CONFIG_FILE).write_text(to_toml(configuration(cast, socket, clock, port)))
+            config = configuration(cast, socket, clock, tables[cast.place])
+            (data / CONFIG_FILE).write_text(to_toml(config))
             nodes[cast.place] = await stack.enter_async_context(_node(data))
         await asyncio.gather(*(_answers(directory / place) for place in nodes))
         try:
@@ -76,13 +76,6 @@ async def running(directory: Path, speed: int) -> AsyncIterator[Running]:
             for process in nodes.values():  # all at once; each is waited for as the stack unwinds
                 with suppress(ProcessLookupError):
                     process.terminate()
-
-
-def _free_port() -> int:
-    """A UDP port for discovery that nobody uses now, so that the story is not joined by other nodes of this machine."""
-    with socket_module.socket(socket_module.AF_INET, socket_module.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -100,7 +93,7 @@ async def _plant(directory: Path, socket: Path, speed: int, monotonic_ns: int) -
             stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
         )
-        async with _ended(process):
+        async with ended(process):
             yield
 
 
@@ -110,24 +103,8 @@ async def _node(data: Path) -> AsyncIterator[Process]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "v2xnode", "run", "--data", str(data), stdout=log, stderr=log
         )
-        async with _ended(process):
+        async with ended(process):
             yield process
-
-
-@asynccontextmanager
-async def _ended(process: Process) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                async with asyncio.timeout(STOP_S):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
 
 
 async def _connected(stack: AsyncExitStack, socket: Path) -> PlantSocket:

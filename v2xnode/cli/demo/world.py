@@ -181,16 +181,20 @@ CAST = (
 )
 
 
+ON_THIS_MACHINE: Mapping[str, Any] = {"coap": {"loopback": True}}
+"""CoAP, heard by every node of this machine."""
+
+
 def configuration(
-    cast: Cast, plant_socket: Path, clock: Clock | None = None, discovery_port: int | None = None
+    cast: Cast, plant_socket: Path, clock: Clock | None = None, bearers: Mapping[str, Any] = ON_THIS_MACHINE
 ) -> dict[str, Any]:
-    """A node's configuration, as tables of its file; without a clock it lives in the machine's own time, without a
-    port for discovery it hears every node of this machine."""
+    """A node's configuration, as tables of its file; without a clock it lives in the machine's own time. bearers: the
+    tables of its bearers."""
     shared = () if clock is None else ("speed", "world_origin_ms", "real_origin_ms")
     return {
         "node": {"name": cast.name, "visibility": "open"},
         "clock": {name: getattr(clock, name) for name in shared},
-        "coap": {"loopback": True, **({} if discovery_port is None else {"discovery_port": discovery_port})},
+        **bearers,
         "devices": {
             "driver": "simulated",
             "paths": [

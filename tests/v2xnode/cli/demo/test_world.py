@@ -79,7 +79,7 @@ def test_the_house_asks_for_more_than_the_cars_reserve_leaves() -> None:
 def test_the_worlds_clock_is_every_nodes_own() -> None:
     clock = Clock(8, 1_768_415_520_000, 5)
     for cast in CAST:
-        told = parse_config(to_toml(configuration(cast, SOCKET, clock, 6000)))
+        told = parse_config(to_toml(configuration(cast, SOCKET, clock, {"coap": {"discovery_port": 6000}})))
         assert (told.clock.speed, told.clock.world_origin_ms, told.clock.real_origin_ms) == (8, 1_768_415_520_000, 5)
         assert told.coap.discovery_port == 6000
     assert config_of(CAST[0]).clock.speed == 1
