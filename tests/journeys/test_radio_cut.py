@@ -3,6 +3,7 @@ radio in software."""
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,11 @@ async def delivery(stage: Scene, place: str) -> dict[str, Any]:
     return dict(running[0]) if running else {"bearer": None, "delivered_wh": 0, "request_id": ""}
 
 
-async def delivered(stage: Scene, place: str, wh: int) -> dict[str, Any]:
-    """Wait until so much has flowed by a provider's meter."""
+async def seen(stage: Scene, place: str, looks: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Wait until a node's delivery looks so."""
     async with asyncio.timeout(60):
-        while (now := await delivery(stage, place))["delivered_wh"] < wh:
-            await asyncio.sleep(0.1)
+        while not looks(now := await delivery(stage, place)):  # noqa: ASYNC110  # the node has no event for it
+            await asyncio.sleep(0.05)
     return now
 
 
@@ -67,25 +68,23 @@ async def test_the_session_goes_on_over_coap_and_settles_once(directory: Path, a
     provider, client = act.provider, act.client
     terminals = f"{provider}.{act.service.lower()}", f"{client}.{act.service.lower()}"
     owner = {"exposure_wh": {act.service: act.exposure_wh}, "reserve_permille": 100}
+    parts = [cast(provider), cast(client)]
     async with virtual_air(directory) as air:
-        prefer = {"prefer": ["ble", "coap"]}
-        async with scene(
-            directory, [cast(provider), cast(client)], owner=owner, node=prefer, bearers={"ble": air}
-        ) as stage:
+        made = scene(directory, parts, owner=owner, node={"prefer": ["ble", "coap"]}, bearers={"ble": air})
+        async with made as stage:
             address = await ble_address(stage, client, provider)
             await stage.plug(act.cable, *terminals)
             wish = {"service": act.service, "energy_wh": 200, "energy_min_wh": 1, "power_max_w": act.power_max_w}
             price = {"price_max_micro_per_kwh": 600_000, "window_ms": 600_000}
             asked = asyncio.create_task(stage.command(client, "request", **wish, **price))
-            began = await delivered(stage, provider, act.flowing_wh)
+            began = await seen(stage, provider, lambda now: now["delivered_wh"] >= act.flowing_wh)
             assert (began["bearer"], (await delivery(stage, client))["bearer"]) == ("ble", "ble")
             await order(directory, f"cut {address}")
-            async with asyncio.timeout(30):
-                while (moved := await delivery(stage, client))["bearer"] != "coap":
-                    await asyncio.sleep(0.05)
+            moved = await seen(stage, client, lambda now: now["bearer"] == "coap")
             assert moved["request_id"] == began["request_id"]
             assert abs(stage.power_w(terminals[0])) > 0, "the power never went off"
-            await delivered(stage, provider, moved["delivered_wh"] + MORE_WH)
+            enough_wh = moved["delivered_wh"] + MORE_WH
+            await seen(stage, provider, lambda now: now["delivered_wh"] >= enough_wh)
             await stage.command(client, "stop")
             done = await asked
             sale = await until("it is settled", lambda: _settled(stage, provider))
