@@ -41,13 +41,18 @@ class NotOffered(LinkLost):
     """There is a peer, and its program is gone or another one: trying again at once would change nothing."""
 
 
-class Centre:
-    """Makes pipes to addresses, one at a time."""
+class Taken(LinkLost):
+    """The peer has the one link that two radios can have."""
 
-    def __init__(self, radio: Radio, ear: Ear, octets: Octets) -> None:
+
+class Centre:
+    """Makes pipes to addresses, one at a time. taken: whether the peer there has a link to us already."""
+
+    def __init__(self, radio: Radio, ear: Ear, octets: Octets, taken: Callable[[str], bool]) -> None:
         self._radio = radio
         self._ear = ear
         self._octets = octets
+        self._taken = taken
         self._turn = asyncio.Lock()
         self._links: set[str] = set()
         self.changed: Callable[[], None] = lambda: None
@@ -64,7 +69,7 @@ class Centre:
             for _ in range(MAX_ATTEMPTS - 1):
                 try:
                     return await self._attempt(address)
-                except NotOffered:
+                except (NotOffered, Taken):
                     raise
                 except LinkLost as problem:
                     _LOG.debug("%s", problem)
@@ -72,6 +77,8 @@ class Centre:
             return await self._attempt(address)
 
     async def _attempt(self, address: str) -> FragmentPipe:
+        if self._taken(address):
+            raise Taken(f"{address} is connected to us, and two radios have one link: let it ask us instead")
         device = await self._find(address)
         async with self._ear.hushed():
             peer = await self._connect(address, device)

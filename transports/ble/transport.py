@@ -126,9 +126,9 @@ class _Running:
     def __init__(self, radio: Radio, handler: Handler, octets: Octets) -> None:
         self._radio = radio
         self.ear = Ear(radio.scanner)
-        self._centre = Centre(radio, self.ear, octets)
-        self.trunks = Trunks(BEARER, self._connect)
         self.reception = Reception(handler, octets)
+        self._centre = Centre(radio, self.ear, octets, lambda address: address in self.reception.sources)
+        self.trunks = Trunks(BEARER, self._connect)
         self.announcer = Announcer(radio.peripheral, lambda: self._centre.linked or bool(self.reception.sources))
         self._centre.changed = self.reception.changed = self.announcer.links_changed
 
@@ -148,8 +148,6 @@ class _Running:
     async def _connect(self, address: str) -> FragmentPipe:
         if address == self._radio.address:
             raise LinkLost(f"{address} is our own address")
-        if address in self.reception.sources:
-            raise LinkLost(f"{address} is connected to us, and two radios have one link: let it ask us instead")
         return await self._centre.connect(address)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.transport_contract import Peer, until
 from tests.transports.ble.bench import AirBench, in_the_air
+from transports.ble.central import Taken
 from transports.ble.virtual.air import Air
 from transports.errors import LinkLost
 from transports.interface import Link
@@ -109,6 +110,22 @@ async def test_several_dial_one_and_each_other(air: Air, bench: AirBench) -> Non
         asked = [link.request(bytes([number]) * BYTES, timeout_ms=TIMEOUT_MS) for number, link in enumerate(links)]
         assert await asyncio.gather(*asked) == [bytes([number]) * BYTES for number in range(len(links))]
         assert len(air.ether.links()) == len(pairs)
+
+
+async def test_two_that_dial_each_other_at_once_have_one_link(air: Air, bench: AirBench) -> None:
+    for _ in range(5):
+        async with AsyncExitStack() as stack:
+            nodes = {name: bench.transport(name) for name in "ab"}
+            for transport in nodes.values():
+                await stack.enter_async_context(transport.serving(Peer()))
+            done = await asyncio.gather(
+                nodes["a"].dial(bench.address("b")), nodes["b"].dial(bench.address("a")), return_exceptions=True
+            )
+            links = [link for link in done if not isinstance(link, BaseException)]
+            problems = [problem for problem in done if isinstance(problem, BaseException)]
+            assert [type(problem) for problem in problems] == [Taken]
+            assert await links[0].request(b"one will do", timeout_ms=TIMEOUT_MS) == b"one will do"
+            assert len(air.ether.links()) == 1
 
 
 async def test_who_is_dialled_can_not_dial_back_and_is_told_why(bench: AirBench) -> None:

@@ -32,13 +32,21 @@ class AirController(Controller):
         """bumble's leaves the attempt pending for ever."""
         pending, self.pending_le_connection = self.pending_le_connection, None
         if pending is not None:
-            self._tell_failed(pending.peer_address)
+            self._tell_failed(pending.peer_address, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR)
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
-    def _tell_failed(self, peer: hci.Address) -> None:
+    def create_le_connection(self, peer_address: hci.Address) -> None:
+        """bumble's waits for ever where there is a link already."""
+        if peer_address in self.le_connections:
+            self.pending_le_connection = None
+            self._tell_failed(peer_address, hci.HCI_ErrorCode.CONNECTION_ALREADY_EXISTS_ERROR)
+        else:
+            super().create_le_connection(peer_address)
+
+    def _tell_failed(self, peer: hci.Address, status: hci.HCI_ErrorCode) -> None:
         self.send_hci_packet(
             hci.HCI_LE_Connection_Complete_Event(
-                status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                status=status,
                 connection_handle=0,
                 role=hci.Role.CENTRAL,
                 peer_address_type=peer.address_type,
@@ -151,9 +159,9 @@ class Ether(LocalLink):
 
     def _connect(self, central: Controller, packet: ll.ConnectInd) -> None:
         """The central believes in its link already, as in a real one: if the advertiser listened to somebody else
-        first, it learns that nobody answers."""
+        first, or calls this very central itself, it learns that nobody answers."""
         for controller in self.controllers:
-            if controller is not central:
+            if controller is not central and packet.initiator_address not in controller.le_connections:
                 controller.on_ll_advertising_pdu(packet)
         mine = central.le_connections.get(packet.advertiser_address)
         if mine is not None and self._other(mine.self_address, mine.peer_address) is None:
