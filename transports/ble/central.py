@@ -54,7 +54,7 @@ class Centre:
         self._octets = octets
         self._taken = taken
         self._turn = asyncio.Lock()
-        self._links: set[str] = set()
+        self._links: set[Inbox] = set()
         self.changed: Callable[[], None] = lambda: None
         """Called when a link came up or ended."""
 
@@ -76,6 +76,11 @@ class Centre:
                 await asyncio.sleep(PAUSE_MS / 1000 * random())  # noqa: S311 - no secret
             return await self._attempt(address)
 
+    def lose(self, why: str) -> None:
+        """The radio is gone, and every link with it."""
+        for inbox in list(self._links):
+            inbox.end(why)
+
     async def _attempt(self, address: str) -> FragmentPipe:
         if self._taken(address):
             raise Taken(f"{address} is connected to us, and two radios have one link: let it ask us instead")
@@ -96,7 +101,7 @@ class Centre:
             return await found
 
     async def _connect(self, address: str, device: BLEDevice) -> "ConnectedPeer":
-        inbox = Inbox(MAX_NOTIFICATIONS, lambda: self._ended(address))
+        inbox = Inbox(MAX_NOTIFICATIONS, lambda: self._ended(inbox))
         client = self._radio.client(device, lambda _: inbox.end(f"the link to {address} broke"))
         try:
             await client.connect()
@@ -109,12 +114,12 @@ class Centre:
                 raise LinkLost(f"{address} can't be connected to: {problem or type(problem).__name__}") from problem
             raise
         if not inbox.lost:
-            self._links.add(address)
+            self._links.add(inbox)
             self.changed()
         return peer
 
-    def _ended(self, address: str) -> None:
-        self._links.discard(address)
+    def _ended(self, inbox: Inbox) -> None:
+        self._links.discard(inbox)
         self.changed()
 
 

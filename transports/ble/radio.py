@@ -21,11 +21,15 @@ class Radio(Protocol):
 
     @property
     def address(self) -> str | None:
-        """Our own, where the system tells it."""
+        """What others dial, where the system tells it."""
         ...
 
-    def opened(self) -> AbstractAsyncContextManager[None]:
-        """Raises LocalTransportError when there is no such radio, saying what to do. May be entered again."""
+    def opened(self, went: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Raises LocalTransportError when there is no such radio, saying what to do. May be entered again.
+
+        went: called when the radio goes meanwhile, or what drives it. All links are lost then, which bleak's clients
+        are not told by every system.
+        """
         ...
 
     def scanner(self, heard: Heard) -> BleakScanner:

@@ -18,7 +18,8 @@ class SystemRadio:
 
     def __init__(self, adapter: str | None, peripheral_adapter: str | None) -> None:
         self._adapter = adapter
-        self._peripheral = BluezPeripheral(peripheral_adapter or adapter)
+        self._went: Callable[[], None] = _nothing
+        self._peripheral = BluezPeripheral(peripheral_adapter or adapter, went=lambda: self._went())
 
     @property
     def peripheral(self) -> Peripheral:
@@ -26,12 +27,16 @@ class SystemRadio:
 
     @property
     def address(self) -> str | None:
-        return None
+        return self._peripheral.address
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def opened(self, went: Callable[[], None]) -> AsyncIterator[None]:
         """Nothing is ours: bleak and the peripheral open what they need when they need it."""
-        yield
+        self._went = went
+        try:
+            yield
+        finally:
+            self._went = _nothing
 
     def scanner(self, heard: Heard) -> BleakScanner:
         options = BlueZScannerArgs() if self._adapter is None else BlueZScannerArgs(adapter=self._adapter)
@@ -43,3 +48,7 @@ class SystemRadio:
 
     def octets(self) -> tuple[int, int] | None:
         return None
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

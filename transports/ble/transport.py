@@ -58,7 +58,7 @@ class BleTransport:
         self._running = running = _Running(self._radio, handler, self._octets)
         running.announcer.want(self._announced)
         try:
-            async with self._radio.opened(), running.up():
+            async with self._radio.opened(running.went), running.up():
                 yield
         finally:
             self._running = None
@@ -144,6 +144,10 @@ class _Running:
                 await asyncio.gather(self.trunks.aclose(), self.reception.aclose())
                 with contextlib.suppress(asyncio.CancelledError):
                     await showing
+
+    def went(self) -> None:
+        """The radio is gone."""
+        self._centre.lose("the Bluetooth radio, or what drives it, is gone")
 
     async def _connect(self, address: str) -> FragmentPipe:
         if address == self._radio.address:

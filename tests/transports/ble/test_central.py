@@ -187,7 +187,7 @@ async def test_of_two_services_that_a_system_remembers_the_newer_is_used(bench: 
     )
     radio = VirtualRadio(str(bench.place), bench.address("b"))
     dialing = bench.ble("a")
-    async with dialing.serving(Peer()), radio.opened():
+    async with dialing.serving(Peer()), radio.opened(lambda: None):
         radio.device().add_service(older)
         arrived: asyncio.Queue[Central] = asyncio.Queue()
         async with radio.peripheral.serving(arrived.put_nowait):

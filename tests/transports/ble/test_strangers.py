@@ -49,7 +49,7 @@ class Stranger:
 @asynccontextmanager
 async def radio(bench: AirBench, address: str | None = None) -> AsyncIterator[Device]:
     opened = VirtualRadio(str(bench.place), address)
-    async with opened.opened():
+    async with opened.opened(lambda: None):
         yield opened.device()
 
 
@@ -57,7 +57,7 @@ async def radio(bench: AirBench, address: str | None = None) -> AsyncIterator[De
 async def stranger(bench: AirBench, name: str = "b", *, subscribed: bool = True) -> AsyncIterator[Stranger]:
     """Connected to that node."""
     made, lost = VirtualRadio(str(bench.place)), asyncio.Event()
-    async with made.opened():
+    async with made.opened(lambda: None):
         client = made.client(BLEDevice(bench.address(name), None, None), lambda _: lost.set())
         await client.connect()
         one = Stranger(client, lost)

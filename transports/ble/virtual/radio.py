@@ -56,7 +56,7 @@ class VirtualRadio:
         return self._device
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def opened(self, went: Callable[[], None]) -> AsyncIterator[None]:
         if self._device is not None:
             raise LocalTransportError("the virtual radio is open already")
         try:
@@ -65,7 +65,7 @@ class VirtualRadio:
             raise LocalTransportError(
                 f"there is no virtual air at {self._place}: start it first ({problem})"
             ) from problem
-        self._wire = wire = Wire(reader, writer)
+        self._wire = wire = Wire(reader, writer, went)
         reading = asyncio.create_task(wire.run())
         try:
             self._device = await self._powered_on(wire)

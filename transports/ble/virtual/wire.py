@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from bumble.core import InvalidPacketError
 from bumble.transport.common import PacketParser, TransportSink
@@ -12,9 +13,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Wire:
-    """Both of bumble's ends of a transport: where its host hears (source) and says (sink)."""
+    """Both of bumble's ends of a transport: where its host hears (source) and says (sink). went: the air is gone."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, went: Callable[[], None]) -> None:
+        self._went = went
         self._reader = reader
         self._writer = writer
         self._parser = PacketParser()
@@ -50,3 +52,4 @@ class Wire:
             lost = getattr(self._host, "on_transport_lost", None)
             if lost is not None:
                 lost()
+            self._went()

@@ -66,10 +66,10 @@ async def test_bluetoothd_restarts_in_the_middle_of_a_request(own_host: Host, mo
     peer = Peer()
     async with pair(peer) as dialer:
         link = await linked(dialer)
-        held = asyncio.create_task(link.request(b"hold", timeout_ms=1_000))
+        held = asyncio.create_task(link.request(b"hold", timeout_ms=60_000))
         await peer.holding.wait()
         own_host.stop_bluetoothd()
-        async with asyncio.timeout(ANSWER_MS / 1000):
+        async with asyncio.timeout(ANSWER_MS / 1000):  # long before its deadline
             with pytest.raises(LinkLost):
                 await held
         await link.aclose()

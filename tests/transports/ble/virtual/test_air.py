@@ -193,7 +193,7 @@ async def test_two_that_call_one_advertiser_at_once_both_get_through(bench: AirB
 
 async def test_an_attempt_to_connect_that_is_given_up_leaves_room_for_the_next(air: Air, bench: AirBench) -> None:
     acceptor, radio = bench.ble("b"), VirtualRadio(str(bench.place))
-    async with acceptor.serving(Peer()), radio.opened():
+    async with acceptor.serving(Peer()), radio.opened(lambda: None):
         client = radio.client(BLEDevice(bench.address("b"), None, None), lambda _: None)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
