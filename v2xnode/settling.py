@@ -37,6 +37,9 @@ from v2xnode.identity import short
 INCOME = "income:energy"
 EXPENSE = "expense:energy"
 
+OPENING_RECEIPTS = 1
+"""The first Receipt confirms the registers, and no energy."""
+
 
 def receivable(peer: bytes) -> str:
     """The account of what a peer owes us."""
@@ -191,14 +194,17 @@ class Trade:
     @property
     def agreed_wh(self) -> int:
         """Energy that both have signed for."""
-        said = self.settlement or self.last_receipt
-        return said.agreed_wh if said else 0
+        return self._said.agreed_wh if self._said else 0
 
     @property
     def amounts_micro(self) -> tuple[int, ...]:
-        """What it costs, by price line."""
-        said = self.settlement or self.last_receipt
-        return said.amounts_micro if said else ()
+        """What it costs, by price line; none where it came to nothing."""
+        return self._said.amounts_micro if self._said else ()
+
+    @property
+    def _said(self) -> Close | Closed | Receipt | None:
+        """What both have signed last of energy and amounts."""
+        return None if self.state == "void" else self.settlement or self.last_receipt
 
     @property
     def reason(self) -> Reason | None:
@@ -274,13 +280,17 @@ def _settlement(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> Close | Clo
 
 def _state(entries: Sequence[tuple[StoredEntry, EntryBody]]) -> str:
     """What has come last, by what can follow what: an Accept that was rejected may be followed by one that was not,
-    and a Void stands only before the first receipted interval. A Closed over other totals than ours closes nothing."""
+    and a Void stands only before the first receipted interval, also where it crossed the opening Receipt and a Close
+    over nothing. A Closed over other totals than ours closes nothing."""
     ours = _settlement(entries)
+    receipts = sum(isinstance(message, Receipt) for _, message in entries)
     kinds = {type(message) for _, message in entries if not isinstance(message, Closed) or _same(message, ours)}
+    if receipts > OPENING_RECEIPTS:
+        kinds.discard(Void)
     for kind, state in (
         (Closed, "settled"),
-        (Close, "closing"),
         (Void, "void"),
+        (Close, "closing"),
         (Dispute, "disputed"),
         (Interval, "delivering"),
         (Confirm, "agreed"),

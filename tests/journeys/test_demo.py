@@ -1,8 +1,12 @@
 """`v2xnode demo`: the main job, as a person runs it, and what a program is told of it."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +109,36 @@ def test_the_same_story_in_one_process_and_a_tampered_row_is_named(home: Path) -
     fault = found["fault"]
     assert (fault["table"], fault["row"], fault["column"]) == ("posting", 1, "amount_micro")
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("bearer", ["ble", "libp2p"])
+def test_the_same_story_over_another_bearer_between_processes(bearer: str, home: Path, directory: Path) -> None:
+    result = told(demo("--json", "--transport", bearer, "--keep", directory, home=home))
+    check_story(result, bearer)
+    assert not list(home.iterdir())
+
+
+def test_without_its_air_the_story_over_ble_fails(home: Path, directory: Path) -> None:
+    env = environment(HOME=str(home))
+    words = [sys.executable, "-m", "v2xnode", "demo", "--transport", "ble", "--json", "--keep", str(directory)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as running:
+        assert running.stderr is not None
+        while "asks" not in (line := running.stderr.readline()):
+            assert line, "it ended before it began"
+        os.kill(pid_of("transports.ble.virtual.air", directory), signal.SIGKILL)
+        printed, _ = running.communicate(timeout=100)
+    assert running.returncode not in (0, None)
+    assert json.loads(printed)["error"]["code"]
+
+
+def pid_of(module: str, directory: Path) -> int:
+    """The process of a module whose command line names something in a directory."""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = each.read_bytes().decode(errors="replace")
+            if module in words and str(directory) in words:
+                return int(each.parent.name)
+    raise AssertionError(f"no {module} runs in {directory}")
 
 
 def test_a_speed_at_which_a_permit_would_be_too_short_lived_is_refused(home: Path) -> None:

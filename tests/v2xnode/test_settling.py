@@ -186,6 +186,21 @@ async def test_a_void_is_told_as_such_and_costs_nothing() -> None:
         assert await owed(world) == (0, 0)
 
 
+async def test_a_providers_void_that_crossed_the_clients_close_over_nothing_is_told_alike_on_both_sides() -> None:
+    async with table() as world:
+        confirm = await world.agree()
+        opening = await world.interval(0, confirm.digest)
+        receipt = Receipt(world.provider.key, 0, 0, 0, (0,))
+        last = await world.client.books.append(world.provider.key, REQUEST_ID, receipt, opening.digest)
+        await world.client.books.append(world.provider.key, REQUEST_ID, closing(world, world.client, 0, 1), last.digest)
+        await world.by(world.provider, Void(world.client.key, 0, Reason.SHUTDOWN), confirm.digest)
+        for side in (world.provider, world.client):
+            told = await side.trade()
+            assert told is not None
+            assert (told.state, told.agreed_wh, told.amounts_micro) == ("void", 0, ())
+        assert await owed(world) == (0, 0)
+
+
 async def test_what_peers_owe_and_the_trades_are_listed() -> None:
     async with table() as world:
         last = await delivered(world, 1_250_000)

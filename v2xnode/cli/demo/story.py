@@ -10,7 +10,7 @@ from typing import Any
 from v2xnode.cli.demo.world import CABIN, CAR_A, CAR_B, CAST, HOUSE
 from v2xnode.cli.ledger import reading
 from v2xnode.control import RemoteRefusal
-from v2xnode.errors import LocalError
+from v2xnode.errors import LocalError, RefusedByLimit
 from v2xnode.settling import trade
 
 Say = Callable[[str], None]
@@ -93,6 +93,8 @@ class Story:
         try:
             await self._stage.command(act.client, "request", **act.wish(act.energy_wh, act.energy_wh))
         except RemoteRefusal as refusal:
+            if refusal.remote_exit_code != RefusedByLimit.exit_code:
+                raise
             told, sentence = refusal.details, refusal.sentence
         else:
             raise LocalError("A request that breaks the reserve was not refused.", code="demo_failed")
