@@ -50,6 +50,9 @@ class NodeSection(Section):
     visibility: Visibility = Visibility.KNOWN
     time_zone: str = "UTC"
     """Name of the site's time zone (IANA), for time-of-use prices and the day of the daily cap."""
+    status_period_ms: Annotated[int, Field(ge=250, le=60_000)] = 1_000
+    """How often both sides of a delivery that we sell give a sign of life; after three that are missing a V2V provider
+    switches off. Slower only on links that can't carry it, such as LoRa."""
     prefer: Annotated[list[str], Field(max_length=8)] = ["coap", "ble", "libp2p"]
     """Bearers, cheapest first: where a peer is on several, the first that works carries the trade."""
 

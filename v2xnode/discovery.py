@@ -128,10 +128,19 @@ def in_fair_order(found: Iterable[Heard], entropy: Entropy) -> list[Heard]:
     counted: Counter[tuple[str, str]] = Counter()
     ranked: list[tuple[bool, int, Heard]] = []
     for heard in by_lot:
-        host = (heard.sighting.bearer, heard.sighting.address.rpartition(":")[0])
+        host = _host_of(heard.sighting)
         ranked.append((heard.peer is None, counted[host], heard))
         counted[host] += 1
     return [heard for _, _, heard in sorted(ranked, key=lambda each: each[:2])]
+
+
+def _host_of(sighting: Sighting) -> tuple[str, str]:
+    """Bearer and host of an address: what is left without the port of CoAP's `host:port` and libp2p's
+    `/ip4/host/tcp/port/p2p/id`. A radio's address is a host."""
+    address = sighting.address
+    if address.startswith("/"):
+        return sighting.bearer, "/".join(address.split("/")[:3])
+    return sighting.bearer, address if sighting.bearer == "ble" else address.rpartition(":")[0]
 
 
 def _whose(identifier: bytes, keys: Mapping[bytes, bytes]) -> bytes | None:

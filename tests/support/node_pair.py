@@ -175,12 +175,13 @@ async def town(
     owners: Mapping[str, Mapping[str, Any]] | None = None,
     bearers: Mapping[str, Transport] | None = None,
     networks: Sequence[MemoryNetwork] = (),
-    prefer: Sequence[str] = (),
+    node: Mapping[str, Any] | None = None,
     speed: int = SPEED,
     **air: Any,
 ) -> AsyncIterator[Town]:
     """Run the nodes of these places. owners: limits in place of the cast's; bearers: other ones than the network, by
-    place; networks: several, in place of one; prefer: their order for all nodes; air: what `MemoryNetwork` takes."""
+    place; networks: several, in place of one; node: what the configurations have otherwise; air: what `MemoryNetwork`
+    takes."""
     directory = Path(tempfile.mkdtemp(prefix="town-"))  # a socket's path must be short
     try:
         async with AsyncExitStack() as stack:
@@ -192,7 +193,7 @@ async def town(
             air_or_airs = networks or [MemoryNetwork(7, **air)]
             built = Town(directory, clock, air_or_airs, access, bearers=dict(bearers or {}))
             for place in places:
-                prepare(built, place, (owners or {}).get(place, {}), prefer)
+                prepare(built, place, (owners or {}).get(place, {}), node or {})
                 built.nodes[place] = await stack.enter_async_context(node_of(built, place))
             yield built
     finally:
@@ -203,7 +204,9 @@ def cast_of(place: str) -> Cast:
     return next(each for each in CAST if each.place == place)
 
 
-def prepare(built: Town, place: str, owner: Mapping[str, Any] | None = None, prefer: Sequence[str] = ()) -> None:
+def prepare(
+    built: Town, place: str, owner: Mapping[str, Any] | None = None, node: Mapping[str, Any] | None = None
+) -> None:
     """A data directory for a node, not yet running."""
     part = cast_of(place)
     data = built.data(place)
@@ -211,7 +214,7 @@ def prepare(built: Town, place: str, owner: Mapping[str, Any] | None = None, pre
     create_identity(data)
     changed = replace(part, owner={**part.owner, **(owner or {})})
     config = configuration(changed, built.directory / "plant.sock", built.clock)
-    config["node"]["prefer"] = list(prefer)
+    config["node"] |= node or {}
     (data / CONFIG_FILE).write_text(to_toml(config))
 
 

@@ -131,8 +131,8 @@ def test_services_of_a_node_that_is_no_provider_do_not_count() -> None:
     assert Heard(Sighting("memory", "car", shown, 0), None).provides == ServiceBits(0)
 
 
-def at(address: str, peer: bytes | None = None) -> Heard:
-    return Heard(Sighting("coap", address, Announcement(1, 1, bytes(5)), 0), peer)
+def at(address: str, peer: bytes | None = None, bearer: str = "coap") -> Heard:
+    return Heard(Sighting(bearer, address, Announcement(1, 1, bytes(5)), 0), peer)
 
 
 def test_nobody_crowds_out_an_honest_neighbour() -> None:
@@ -143,6 +143,19 @@ def test_nobody_crowds_out_an_honest_neighbour() -> None:
         assert ordered[0] == friend
         assert honest in ordered[1:3]
         assert len(ordered) == 66
+
+
+def test_what_a_host_is_depends_on_the_bearer() -> None:
+    one_site = [at(f"/ip4/192.0.2.1/tcp/{port}/p2p/12D3KooW{port}", bearer="libp2p") for port in range(1_000, 1_020)]
+    radios = [at(f"C0:00:00:00:00:{last:02X}", bearer="ble") for last in range(20)]
+    other_site = at("/ip4/192.0.2.9/tcp/4001/p2p/12D3KooWx", bearer="libp2p")
+    for seed in range(20):
+        ordered = in_fair_order([*one_site, other_site, *radios], random.Random(seed).randbytes)
+        assert {heard.sighting.address for heard in ordered[:22]} >= {other_site.sighting.address, *_addresses(radios)}
+
+
+def _addresses(heard: list[Heard]) -> set[str]:
+    return {each.sighting.address for each in heard}
 
 
 def test_the_order_among_strangers_is_by_lot() -> None:

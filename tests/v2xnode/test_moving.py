@@ -53,7 +53,7 @@ async def is_whole(world: Town, client: str, done: dict[str, Any], at_least_wh: 
 async def test_a_house_that_hears_nothing_more_goes_on_over_the_other_bearer_and_the_light_stays_on(first: str) -> None:
     networks = {name: MemoryNetwork(seed, bearer=name) for seed, name in enumerate(("ble", "coap"))}
     [second] = networks.keys() - {first}
-    async with town(CAR_A, HOUSE, networks=list(networks.values()), prefer=[first, second]) as world:
+    async with town(CAR_A, HOUSE, networks=list(networks.values()), node={"prefer": [first, second]}) as world:
         await world.plug("wallbox", "car_a.v2h", "house.v2h")
         buying = asyncio.create_task(world.nodes[HOUSE].request(wish(40, Service.V2H), look_ms=LOOK_MS))
         await flowing(world, 5)
@@ -68,7 +68,7 @@ async def test_a_house_that_hears_nothing_more_goes_on_over_the_other_bearer_and
 
 async def test_a_car_whose_link_breaks_goes_on_over_the_other_bearer() -> None:
     ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
-    async with town(CAR_A, CAR_B, networks=[ble, coap], prefer=["ble", "coap"], speed=2) as world:
+    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=2) as world:
         await world.plug()
         buying = asyncio.create_task(world.nodes[CAR_B].request(wish(90), look_ms=LOOK_MS))
         await flowing(world, 5)

@@ -62,7 +62,7 @@ async def _examine(data: Path) -> Findings:
     except NodeError as problem:
         findings.append(_finding("configuration", False, problem.sentence))
         config = Config()
-    return [*findings, *await _bearers(config), *await _devices(config)]
+    return [*findings, *await _bearers(config), *_fixed_address(config, data), *await _devices(config)]
 
 
 def _clock() -> dict[str, object]:
@@ -135,6 +135,22 @@ def _libp2p(config: "Config") -> Findings:
     from transports.libp2p.probe import probe
 
     return _told("libp2p", probe()) if config.libp2p.enabled else _off("libp2p")
+
+
+def _fixed_address(config: "Config", data: Path) -> Findings:
+    """What others need to find a fixed site on libp2p."""
+    if not (config.libp2p.enabled and config.libp2p.fixed):
+        return []
+    if not config.libp2p.port:
+        return [_finding("libp2p address", False, "a fixed site has no fixed port", "set port below [libp2p]")]
+    try:
+        from transports.libp2p import peer_id
+
+        peer = peer_id(load_identity(data).public)
+    except (ImportError, NodeError):
+        return []  # told already
+    host = config.libp2p.host or "<this machine's address>"
+    return [_finding("libp2p address", True, f"others reach it at /ip4/{host}/tcp/{config.libp2p.port}/p2p/{peer}")]
 
 
 def _off(bearer: str) -> Findings:

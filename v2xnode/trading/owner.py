@@ -181,6 +181,7 @@ class Owner:
             clock_trusted=trusted(now_ms),
             client_currency=asker.currency,
             number=number,
+            status_period_ms=self.config.node.status_period_ms,
         )
 
     def _commitments(self, view: View, request_id: bytes, peer: bytes, now_ms: int) -> Commitments:

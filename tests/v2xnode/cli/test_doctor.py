@@ -102,3 +102,16 @@ def test_it_says_what_libp2p_needs_where_it_is_not_installed(monkeypatch: pytest
     ok, sentence = findings(tmp_path)[1]["libp2p library"]
     assert not ok
     assert "libgmp-dev" in sentence
+
+
+def test_a_fixed_site_is_told_the_address_that_others_need(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("base58", reason="v2xnode[libp2p] is not installed")
+    made(tmp_path)
+    for name, value in (("ENABLED", "true"), ("FIXED", "true"), ("HOST", "192.0.2.7")):
+        monkeypatch.setenv(f"V2XNODE_LIBP2P__{name}", value)
+    ok, sentence = findings(tmp_path)[1]["libp2p address"]
+    assert (ok, "set port" in sentence) == (False, True)
+    monkeypatch.setenv("V2XNODE_LIBP2P__PORT", "4001")
+    ok, sentence = findings(tmp_path)[1]["libp2p address"]
+    assert ok
+    assert "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW" in sentence
