@@ -52,6 +52,8 @@ MAX_PIPES_A_PEER = 2
 IDLE_S = 30
 """How long a connection that a peer opened may be of no use."""
 
+FORGET_S = 2
+"""How long gossip may take to notice the end of a connection; measured: 0.2 s."""
 KEEP_S = 5
 """How soon a connection to a neighbour is opened again."""
 
@@ -215,6 +217,7 @@ class Host:
             swarm = self._running()[1].get_network()
             if any(not connection.is_closed for connection in self._connections(peer)):
                 return False
+            await self._forgotten(peer)
             try:
                 with trio.fail_after(UPGRADE_S):
                     await swarm.dial_addr(Multiaddr(str(address)), peer)
@@ -223,6 +226,13 @@ class Host:
             except FOREIGN as problem:
                 raise LinkLost(f"{address} can't be reached: {problem}") from problem
             return True
+
+    async def _forgotten(self, peer: ID) -> None:
+        """Wait until gossip has noticed that the last connection is gone: it takes a new one that is sooner for the old
+        one, and then never speaks to that peer again."""
+        with trio.move_on_after(FORGET_S):
+            while self._mesh is not None and self._mesh.knows(peer):  # noqa: ASYNC110 - the library has no event for it
+                await trio.sleep(0.02)
 
     async def _carry(self, pipe: StreamPipe, stream: INetStream, peer: ID) -> None:
         try:

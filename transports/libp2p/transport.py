@@ -25,9 +25,10 @@ from transports.rates import SourceRates
 BEARER = "libp2p"
 ASKED_AT_ONCE = 8
 """Peers in one look around; each costs a connection."""
-FIRST_RESTART_MS, LAST_RESTART_MS = 500, 60_000
+FIRST_RESTART_MS, LAST_RESTART_MS = 1_000, 60_000
 """The wait before the trio side is started again after it died: doubled each time, up to the last, and the first again
-once it has lived for as long as the last."""
+once it has lived for as long as the last. The first is longer than our neighbours' gossip takes to notice that we are
+gone (see `Host._forgotten`)."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 

@@ -70,3 +70,18 @@ async def on_host(node: Libp2pTransport, look: Callable[[Swarm], T]) -> T:
         return look(swarm)
 
     return await bridge.call(looking)
+
+
+class Fault(Exception):
+    pass
+
+
+def kill(node: Libp2pTransport) -> None:
+    """An error that nothing on the trio side expects."""
+
+    async def fail() -> None:
+        raise Fault
+
+    bridge = node._running()._bridge
+    assert bridge is not None
+    assert bridge.to_trio(bridge.spawn, fail)

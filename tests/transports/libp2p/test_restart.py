@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.contract.transport_contract import Peer, look, open_descriptors
-from tests.transports.libp2p.bench import LoopbackBench
+from tests.transports.libp2p.bench import LoopbackBench, kill
 from transports.errors import LinkLost
 from transports.interface import Link
 from transports.libp2p import transport as module
@@ -19,21 +19,6 @@ from transports.libp2p.transport import Libp2pTransport
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_RESTART_MS", 20)
     monkeypatch.setattr(module, "LAST_RESTART_MS", 80)
-
-
-class Fault(Exception):
-    pass
-
-
-def kill(node: Libp2pTransport) -> None:
-    """An error that nothing on the trio side expects."""
-
-    async def fail() -> None:
-        raise Fault
-
-    bridge = node._running()._bridge
-    assert bridge is not None
-    assert bridge.to_trio(bridge.spawn, fail)
 
 
 async def answered(link: Link, within_s: float = 10) -> bytes:
