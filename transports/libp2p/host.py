@@ -33,6 +33,7 @@ from transports.libp2p.library import (
     TMuxerOptions,
     TProtocol,
     TransportUpgrader,
+    Yamux,
     create_new_key_pair,
     create_new_noise_key_pair,
 )
@@ -52,6 +53,8 @@ MAX_PIPES_A_PEER = 2
 IDLE_S = 30
 """How long a connection that a peer opened may be of no use."""
 
+LINGER_S = 2
+"""Whom we looked at, we often dial next."""
 FORGET_S = 2
 """How long gossip may take to notice the end of a connection; measured: 0.2 s."""
 KEEP_S = 5
@@ -207,6 +210,8 @@ class Host:
             except FOREIGN as problem:
                 if fresh or attempt == 2:
                     raise LinkLost(f"{address} does not speak {protocol}") from problem
+                if self._uses[peer] == 1:
+                    self._drop(self._connections(peer))
         raise AssertionError("the second attempt returns or raises")
 
     async def _connect(self, address: PeerAddress, peer: ID) -> bool:
@@ -215,8 +220,10 @@ class Host:
             raise LinkLost(f"{address} is this node itself")
         async with self._dialling.setdefault(peer, trio.Lock()):
             swarm = self._running()[1].get_network()
-            if any(not connection.is_closed for connection in self._connections(peer)):
+            there = self._connections(peer)
+            if any(self._is_live(connection) for connection in there):
                 return False
+            self._drop(there)
             await self._forgotten(peer)
             try:
                 with trio.fail_after(UPGRADE_S):
@@ -226,6 +233,16 @@ class Host:
             except FOREIGN as problem:
                 raise LinkLost(f"{address} can't be reached: {problem}") from problem
             return True
+
+    def _is_live(self, connection: INetConn) -> bool:
+        """The library notices the end of a socket some steps later than the socket."""
+        muxer = connection.muxed_conn
+        sockets, _ = self._running()
+        return not connection.is_closed and isinstance(muxer, Yamux) and sockets.has(muxer.get_remote_address())
+
+    def _drop(self, connections: Iterable[INetConn]) -> None:
+        for connection in connections:
+            self._bridge.spawn(_close, connection)
 
     async def _forgotten(self, peer: ID) -> None:
         """Wait until gossip has noticed that the last connection is gone: it takes a new one that is sooner for the old
@@ -241,8 +258,8 @@ class Host:
             self._release(peer)
 
     def _release(self, peer: ID) -> None:
-        """One use of a peer's connections less; without any, those that we opened are closed. The peer's own are his to
-        close: he may just be opening a stream in one."""
+        """One use of a peer's connections less; without any, those that we opened are closed soon. The peer's own are
+        his to close: he may just be opening a stream in one."""
         self._uses[peer] -= 1
         if not self._uses[peer]:
             del self._uses[peer]
@@ -251,6 +268,9 @@ class Host:
                 self._bridge.spawn(self._hang_up, peer)
 
     async def _hang_up(self, peer: ID) -> None:
+        await trio.sleep(LINGER_S)
+        if self._uses[peer]:
+            return
         for connection in self._connections(peer):
             if isinstance(connection, SwarmConn) and connection.direction == Direction.OUTBOUND:
                 await _close(connection)

@@ -156,6 +156,10 @@ class Sockets(ITransport):
             if stream.get_remote_address() == remote:
                 stream.proven = True
 
+    def has(self, remote: tuple[str, int] | None) -> bool:
+        """Whether a connection to that endpoint is open."""
+        return any(stream.get_remote_address() == remote for stream in self.open)
+
     def accept(self, handler: THandler) -> None:
         """Begin to take connections."""
         self._nursery.start_soon(self._serve, handler)

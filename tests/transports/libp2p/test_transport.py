@@ -9,7 +9,7 @@ import threading
 import pytest
 import trio
 
-from tests.contract.transport_contract import Bench, Peer, TransportContract, look, open_descriptors, until
+from tests.contract.transport_contract import Bench, Peer, TransportContract, badge, look, open_descriptors, until
 from tests.transports.libp2p.bench import LoopbackBench, on_host, seed_of, sockets_of
 from tests.transports.libp2p.hostile import attacking
 from transports.coap.datagrams import has_ipv6
@@ -167,6 +167,19 @@ async def test_links_that_are_not_used_any_more_take_their_connection_with_them(
         assert await links[2].request(b"still", timeout_ms=5_000) == b"still"
         await links[2].aclose()
         await until(lambda: not sockets_of(dialer).open and not sockets_of(acceptor).open, 5_000)
+
+
+async def test_who_was_looked_at_is_dialled_over_the_same_connection() -> None:
+    bench = LoopbackBench()
+    dialer, acceptor = bench.transport("a"), bench.libp2p("b")
+    acceptor.announce(badge())
+    assert isinstance(dialer, Libp2pTransport)
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        (sighting,) = await look(dialer, 2_000)
+        (looked,) = sockets_of(dialer).open
+        link = await dialer.dial(sighting.address)
+        assert sockets_of(dialer).open == {looked}
+        await link.aclose()
 
 
 async def test_both_may_dial_each_other_over_one_connection() -> None:
