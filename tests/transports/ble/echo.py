@@ -1,6 +1,6 @@
-"""A node of its own: serves in an air and answers every frame with itself, until it is killed.
+"""A node of its own: serves, and answers every frame with itself until it is killed.
 
-python -m tests.transports.ble.echo PLACE ADDRESS
+python -m tests.transports.ble.echo ADAPTER | PLACE ADDRESS
 """
 
 import asyncio
@@ -11,8 +11,9 @@ from transports.ble.settings import BleSettings
 from transports.ble.transport import BleTransport
 
 
-async def _main(place: str, address: str) -> None:
-    transport = BleTransport(BleSettings(air=place, address=address))
+async def _main(where: str, address: str | None = None) -> None:
+    settings = BleSettings(adapter=where) if address is None else BleSettings(air=where, address=address)
+    transport = BleTransport(settings)
     transport.announce(badge())
     async with transport.serving(Peer()):
         print("serving", flush=True)

@@ -3,14 +3,12 @@
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.contract.transport_contract import Peer, look
+from tests.transports.ble.process import process
 from transports.ble.settings import BleSettings
 from transports.ble.transport import BleTransport
 from transports.errors import LinkLost
@@ -19,24 +17,6 @@ pytestmark = pytest.mark.processes
 
 OURS, THEIRS = "F0:00:00:00:00:01", "F0:00:00:00:00:02"
 WITHIN_MS = 5_000
-START_S = 20
-
-
-@asynccontextmanager
-async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A running module, and its first line."""
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
-    )
-    try:
-        assert started.stdout is not None
-        async with asyncio.timeout(START_S):
-            line = (await started.stdout.readline()).decode().rstrip()
-        yield started, line
-    finally:
-        if started.returncode is None:
-            started.terminate()
-        await started.communicate()
 
 
 async def test_nodes_meet_trade_frames_and_die(tmp_path: Path) -> None:

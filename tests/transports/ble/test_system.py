@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.contract.transport_contract import Bench, Peer, TransportContract, badge, look
 from tests.transports.ble.bluez.host import ADDRESSES, Host, host, obstacle
+from tests.transports.ble.process import process
 from transports.ble.settings import BleSettings
 from transports.ble.transport import BleTransport
-from transports.errors import LocalTransportError
-from transports.interface import Transport
+from transports.errors import LinkLost, LocalTransportError
+from transports.interface import Link, Transport
 
 NAMES = "bac"
 
@@ -87,3 +89,25 @@ async def test_without_bluetooth_it_is_told(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(LocalTransportError):
         async with BleTransport().serving(Peer()):
             pytest.fail("served without a bus")
+
+
+@pytest.mark.processes
+async def test_a_program_that_is_killed_is_a_lost_link_and_the_same_link_reaches_its_next_life(
+    bluetooth: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The radios stay connected: only the program at the other end is gone, and BlueZ with it lives on."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+    dialer = BleTransport(BleSettings(adapter="hci1"))
+    async with dialer.serving(Peer()), AsyncExitStack() as stack:
+        link: Link | None = None
+        for life in (b"first", b"second", b"third"):
+            async with process("tests.transports.ble.echo", "hci0") as (node, said):
+                assert said == "serving"
+                if link is None:
+                    link = await dialer.dial(ADDRESSES[0])
+                    stack.push_async_callback(link.aclose)
+                assert await link.request(life, timeout_ms=5_000) == life
+                node.kill()
+                await node.wait()
+                with pytest.raises(LinkLost):
+                    await link.request(b"dead", timeout_ms=500)
