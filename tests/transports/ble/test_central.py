@@ -15,6 +15,7 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from tests.contract.transport_contract import Peer, badge, until
 from tests.transports.ble.bench import AirBench
+from transports.ble import central
 from transports.ble.advertisement import encode_announcement
 from transports.ble.central import ACKNOWLEDGED_EVERY, MAX_ATTEMPTS
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
@@ -132,6 +133,48 @@ async def test_small_packets_carry_all_and_one_in_so_many_is_acknowledged(bench:
         range(ACKNOWLEDGED_EVERY, len(said) + 1, ACKNOWLEDGED_EVERY)
     )
     assert ACKNOWLEDGED_EVERY * 4 <= MAX_WRITES
+
+
+class Stuck(VirtualClient):
+    """Connects, and then never comes to an end with one peer."""
+
+    stuck_at = ""
+
+    async def start_notify(
+        self, characteristic: BleakGATTCharacteristic, callback: NotifyCallback, **kwargs: Any
+    ) -> None:
+        if self.address == Stuck.stuck_at:
+            await asyncio.get_running_loop().create_future()
+        await super().start_notify(characteristic, callback, **kwargs)
+
+
+async def test_who_is_not_there_keeps_nobody_waiting(bench: AirBench) -> None:
+    async with dialer(bench, VirtualClient) as transport:
+        absent = [asyncio.create_task(transport.dial(bench.address(name))) for name in ("x", "y", "z")]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(WITHIN_MS / 1000):
+            link = await transport.dial(bench.address("b"))
+            assert await link.request(b"at once", timeout_ms=WITHIN_MS) == b"at once"
+        await link.aclose()
+        for task in absent:
+            task.cancel()
+        await asyncio.gather(*absent, return_exceptions=True)
+
+
+async def test_who_answers_half_of_it_makes_room(air: Air, bench: AirBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(central, "ATTEMPT_MS", 1_000)
+    monkeypatch.setattr(Stuck, "stuck_at", bench.address("slow"))
+    slow = bench.ble("slow")
+    slow.announce(badge())
+    async with dialer(bench, Stuck) as transport, slow.serving(Peer()):
+        half = asyncio.create_task(transport.dial(bench.address("slow")))
+        await until(lambda: len(air.ether.links()) == 1, WITHIN_MS)
+        link = await transport.dial(bench.address("b"))
+        assert await link.request(b"after it", timeout_ms=WITHIN_MS) == b"after it"
+        with pytest.raises(LinkLost, match="1000 ms"):
+            await half
+        assert len(air.ether.links()) == 1
+        await link.aclose()
 
 
 async def test_a_dial_that_is_given_up_leaves_nothing(air: Air, bench: AirBench) -> None:
