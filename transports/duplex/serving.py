@@ -14,6 +14,14 @@ MAX_REQUESTS = 64
 """Requests of one pipe at work; a trade has a handful. One more is not answered, as if it had been lost."""
 MAX_SUBSCRIPTIONS = 8
 """Sessions of one pair at once, at most; one more is refused."""
+MAX_UNSENT = MAX_REQUESTS + 3 * MAX_SUBSCRIPTIONS
+"""Messages that wait for a dialer to take them: above that it is not heard, or whoever asks faster than he reads would
+fill the memory."""
+FIRST_ANSWER_S = 10.0
+"""Who connects and says nothing that is worth an answer takes a place away from others."""
+IDLE_S = 300.0
+"""Who follows no session and gets no answer for so long is gone, or might as well be: a dialer that follows one says so
+every minute at the latest, which takes none of this."""
 
 
 async def serve(pipe: Pipe, handler: Handler) -> None:
@@ -38,18 +46,21 @@ class Reception:
         self._work: dict[int, asyncio.Task[None]] = {}
         self._pushers: dict[int, DuplexPusher] = {}
         self._highest = 0
+        self._ends_s = _now_s() + FIRST_ANSWER_S
 
     async def run(self) -> None:
-        """Until the pipe is lost. Raises Malformed."""
-        sending = asyncio.create_task(self._send())
+        """Until the pipe is lost, or is of no use to anybody. Raises Malformed."""
+        beside = [asyncio.create_task(self._send()), asyncio.create_task(self._watch())]
         try:
             while True:
                 self._hear(decode(await self._pipe.receive(), from_dialer=True))
+                await self._outbox.room(MAX_UNSENT)
         except LinkLost:
             return
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Stop all that is under way."""
@@ -67,6 +78,12 @@ class Reception:
             await self._outbox.run()
         except LinkLost:
             await self._pipe.aclose()
+
+    async def _watch(self) -> None:
+        """Close a pipe that is of no use, sooner or later; that ends the receiving side."""
+        while (left_s := self._ends_s - _now_s()) > 0 or self._pushers or self._work:  # noqa: ASYNC110
+            await asyncio.sleep(max(left_s, FIRST_ANSWER_S))
+        await self._pipe.aclose()
 
     def _hear(self, message: Message) -> None:
         number = message.number
@@ -123,6 +140,7 @@ class Reception:
 
     def _say(self, kind: Kind, number: int, frame: bytes, *, opening: bool = False) -> None:
         check_size(frame)
+        self._ends_s = _now_s() + IDLE_S
         self._outbox.put(Message(kind, number, frame), opening=opening)
 
     def _run(self, number: int, work: Coroutine[Any, Any, None]) -> None:
@@ -178,6 +196,10 @@ class DuplexPusher:
         if not self._closed:
             self._closed = True
             self._reception.end(self._number, said=said)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def check_size(frame: bytes) -> None:

@@ -79,7 +79,7 @@ class Trunk:
             yield pushes
         finally:
             del self._followed[number]
-            if not pushes.ended:
+            if not pushes.ended_there:
                 self._withdraw(Kind.SUBSCRIBE, number)
 
     def _next(self) -> int:
@@ -112,7 +112,7 @@ class Trunk:
             if message.kind is Kind.PUSH:
                 pushes.take(message.frame)
             else:
-                pushes.end()
+                pushes.end(there=True)
 
     def _lose(self, why: str) -> None:
         self._why_lost = self._why_lost or why
@@ -120,7 +120,7 @@ class Trunk:
             if not answer.done():
                 answer.set_exception(LinkLost(why))
         for pushes in self._followed.values():
-            pushes.end(why)
+            pushes.end(why, there=True)
 
 
 class Pushes:
@@ -130,13 +130,10 @@ class Pushes:
         self._waiting: deque[bytes] = deque()
         self._opening_taken = False
         self._ended = False
+        self.ended_there = False
+        """By the acceptor, or with the pipe: nobody has to be told."""
         self._why_lost: str | None = None
         self._news = asyncio.Event()
-
-    @property
-    def ended(self) -> bool:
-        """By the acceptor, or because the pipe is lost."""
-        return self._ended
 
     async def opened(self, timeout_ms: int) -> None:
         """Raises LinkLost."""
@@ -155,8 +152,9 @@ class Pushes:
         self._waiting.append(frame)
         self._news.set()
 
-    def end(self, why_lost: str | None = None) -> None:
-        """No more comes. why_lost: then what waits is still given, and LinkLost after it."""
+    def end(self, why_lost: str | None = None, *, there: bool = False) -> None:
+        """No more comes. why_lost: then what waits is still given, and LinkLost after it. there: see `ended_there`."""
+        self.ended_there = self.ended_there or there
         if not self._ended:
             self._ended, self._why_lost = True, why_lost
             self._news.set()

@@ -20,12 +20,14 @@ Connect = Callable[[str], Awaitable[Pipe]]
 
 @dataclass(slots=True)
 class _Peer:
-    """links: how many use it. connecting: all that wait for the same pipe wait for this."""
+    """links: how many use it. connecting: all that wait for the same pipe wait for this; ending: all that want a new
+    one after the last link was closed."""
 
     links: int = 0
     trunk: Trunk | None = None
     running: asyncio.Task[None] | None = None
     connecting: asyncio.Task[Trunk] | None = None
+    ending: asyncio.Task[None] | None = None
 
     async def end(self) -> None:
         tasks = [task for task in (self.connecting, self.running) if task is not None]
@@ -47,6 +49,8 @@ class Trunks:
 
     async def dial(self, address: str) -> "DuplexLink":
         """A link over the pipe to that address, which is opened where there is none. Raises as Connect does."""
+        while (peer := self._peers.get(address)) is not None and peer.ending is not None:
+            await asyncio.wait({peer.ending})  # there is one pipe a pair
         peer = self._peers.setdefault(address, _Peer())
         peer.links += 1
         link = DuplexLink(self, address)
@@ -81,14 +85,21 @@ class Trunks:
             return
         peer.links -= 1
         if peer.links == 0:
-            del self._peers[address]
+            peer.ending = asyncio.create_task(self._end(address, peer))
+            await asyncio.shield(peer.ending)
+
+    async def _end(self, address: str, peer: _Peer) -> None:
+        try:
             await peer.end()
+        finally:
+            if self._peers.get(address) is peer:
+                del self._peers[address]
 
     async def aclose(self) -> None:
         """Close every pipe; what waits raises LinkLost."""
         self._closed = True
         peers, self._peers = list(self._peers.values()), {}
-        await asyncio.gather(*(peer.end() for peer in peers))
+        await asyncio.gather(*(peer.ending or peer.end() for peer in peers))
 
     async def _open(self, address: str, peer: _Peer) -> Trunk:
         if peer.running is not None:

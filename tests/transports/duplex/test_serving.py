@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.contract.transport_contract import Peer, until
-from tests.transports.duplex.pipes import Cord
+from tests.transports.duplex.pipes import ROOM, Cord
 from transports.duplex.message import Kind, Message, decode
-from transports.duplex.serving import MAX_REQUESTS, MAX_SUBSCRIPTIONS, serve
+from transports.duplex.serving import MAX_REQUESTS, MAX_SUBSCRIPTIONS, MAX_UNSENT, serve
 from transports.errors import Malformed
 
 WITHIN_MS = 2_000
@@ -111,3 +111,37 @@ async def test_a_handler_that_fails_is_told_to_the_loop_and_the_others_go_on(ser
     await served.say(Message(Kind.REQUEST, 2, b"works"))
     assert (await served.heard()).frame == b"works"
     assert [type(each) for each in told] == [AttributeError]
+
+
+@pytest.mark.parametrize(("kind", "frame"), [(Kind.SUBSCRIBE, b"refuse"), (Kind.REQUEST, b"quick")])
+async def test_who_asks_and_never_reads_is_not_heard_beyond_what_may_wait(
+    served: Served, kind: Kind, frame: bytes
+) -> None:
+    async def ask() -> None:
+        for number in range(1, 20 * MAX_UNSENT):
+            await served.say(Message(kind, number, frame))
+
+    asking = asyncio.create_task(ask())
+    done, _ = await asyncio.wait({asking}, timeout=1)
+    asking.cancel()
+    assert not done
+    assert len(served.peer.heard) <= MAX_UNSENT + 2 * ROOM + MAX_REQUESTS
+    assert not served.serving.done()
+
+
+async def test_who_reads_again_is_heard_again(served: Served) -> None:
+    last = 3 * MAX_UNSENT
+    asking = asyncio.create_task(served.say(*(Message(Kind.REQUEST, each, b"x") for each in range(1, last + 1))))
+    answered = set()
+    while last not in answered:
+        answered.add((await served.heard()).number)
+    await asking
+
+
+async def test_a_dialer_that_takes_nothing_any_more_and_is_cut_is_let_go(served: Served) -> None:
+    asking = asyncio.create_task(served.say(*(Message(Kind.REQUEST, each, b"x") for each in range(1, 20 * MAX_UNSENT))))
+    await until(lambda: len(served.peer.heard) >= MAX_UNSENT, WITHIN_MS)
+    await served.cord.aclose()
+    async with asyncio.timeout(WITHIN_MS / 1000):
+        await served.serving
+    await asyncio.gather(asking, return_exceptions=True)

@@ -9,6 +9,7 @@ import pytest
 from tests.contract.transport_contract import Peer, next_frame, until
 from tests.transports.duplex.pipes import Cord, CordBench, CordTransport
 from transports.duplex.message import Kind, Message, decode
+from transports.duplex.serving import MAX_SUBSCRIPTIONS
 from transports.duplex.trunk import MAX_PUSHES_WAITING, Trunk
 from transports.errors import LinkLost
 
@@ -58,6 +59,41 @@ async def test_who_stops_waiting_stops_the_work_there(pair: Pair) -> None:
     await pair.peer.holding.wait()
     held.cancel()
     await until(lambda: pair.peer.cancelled == 1, WITHIN_MS)
+
+
+async def test_a_link_that_is_closed_ends_its_subscription_there_while_the_others_go_on(pair: Pair) -> None:
+    other = await pair.dialer.dial("b")
+    for number in range(2 * MAX_SUBSCRIPTIONS):
+        link = await pair.dialer.dial("b")
+        async with link.subscribe(b"x", timeout_ms=WITHIN_MS) as frames:
+            await next_frame(frames, WITHIN_MS)
+            await link.aclose()
+        await until(lambda: pair.peer.pushers[number].closed, WITHIN_MS)  # noqa: B023  # waited for here
+    assert await other.request(b"still", timeout_ms=WITHIN_MS) == b"still"
+    assert len(pair.dialer.cords) == 1
+
+
+async def test_who_dials_while_the_last_link_closes_gets_a_pipe_of_its_own_after_that(pair: Pair) -> None:
+    link = await pair.dialer.dial("b")
+    slow, closed = pair.dialer.cords[0], asyncio.Event()
+    close = slow.aclose
+
+    async def take_time() -> None:
+        await closed.wait()
+        await close()
+
+    slow.aclose = take_time  # type: ignore[method-assign]
+    closing = asyncio.create_task(link.aclose())
+    await asyncio.sleep(0)
+    dialling = asyncio.create_task(pair.dialer.dial("b"))
+    await asyncio.wait({closing, dialling}, timeout=0.1)
+    assert not dialling.done()
+    closed.set()
+    again = await dialling
+    assert await again.request(b"x", timeout_ms=WITHIN_MS) == b"x"
+    assert len(pair.dialer.cords) == 2
+    await closing
+    await again.aclose()
 
 
 async def test_a_peer_out_of_reach_is_a_lost_link_and_leaves_nothing(pair: Pair) -> None:
