@@ -92,6 +92,7 @@ class Host:
         self._uses: Counter[ID] = Counter()
         self._accepted: Counter[ID] = Counter()
         self._dialling: dict[ID, trio.Lock] = {}
+        self._dropping: set[INetConn] = set()
         self._sockets: Sockets | None = None
         self._host: BasicHost | None = None
 
@@ -161,7 +162,7 @@ class Host:
             self._release(peer)
             raise
         pipe = StreamPipe(self._bridge, str(peer))
-        self._bridge.spawn(self._carry, pipe, stream, peer)
+        self._bridge.spawn(pipe.carry, stream, lambda: self._release(peer))
         return pipe
 
     async def ask(self, address: PeerAddress) -> bytes | None:
@@ -237,12 +238,22 @@ class Host:
     def _is_live(self, connection: INetConn) -> bool:
         """The library notices the end of a socket some steps later than the socket."""
         muxer = connection.muxed_conn
-        sockets, _ = self._running()
-        return not connection.is_closed and isinstance(muxer, Yamux) and sockets.has(muxer.get_remote_address())
+        if connection.is_closed or connection in self._dropping or not isinstance(muxer, Yamux):
+            return False
+        return self._running()[0].has(muxer.get_remote_address())
 
     def _drop(self, connections: Iterable[INetConn]) -> None:
+        """Close connections in which nothing works any more; they are not used again from now on."""
         for connection in connections:
-            self._bridge.spawn(_close, connection)
+            if connection not in self._dropping:
+                self._dropping.add(connection)
+                self._bridge.spawn(self._drop_one, connection)
+
+    async def _drop_one(self, connection: INetConn) -> None:
+        try:
+            await _close(connection)
+        finally:
+            self._dropping.discard(connection)
 
     async def _forgotten(self, peer: ID) -> None:
         """Wait until gossip has noticed that the last connection is gone: it takes a new one that is sooner for the old
@@ -250,12 +261,6 @@ class Host:
         with trio.move_on_after(FORGET_S):
             while self._mesh is not None and self._mesh.knows(peer):  # noqa: ASYNC110 - the library has no event for it
                 await trio.sleep(0.02)
-
-    async def _carry(self, pipe: StreamPipe, stream: INetStream, peer: ID) -> None:
-        try:
-            await pipe.carry(stream)
-        finally:
-            self._release(peer)
 
     def _release(self, peer: ID) -> None:
         """One use of a peer's connections less; without any, those that we opened are closed soon. The peer's own are
@@ -310,15 +315,15 @@ class Host:
             return
         self._accepted[peer] += 1
         self._uses[peer] += 1
-        try:
-            pipe = StreamPipe(self._bridge, str(peer))
-            self._bridge.to_asyncio(self._accept, pipe)
-            await pipe.carry(stream)
-        finally:
-            self._accepted[peer] -= 1
-            if not self._accepted[peer]:
-                del self._accepted[peer]
-            self._release(peer)
+        pipe = StreamPipe(self._bridge, str(peer))
+        self._bridge.to_asyncio(self._accept, pipe)
+        await pipe.carry(stream, lambda: self._left(peer))
+
+    def _left(self, peer: ID) -> None:
+        self._accepted[peer] -= 1
+        if not self._accepted[peer]:
+            del self._accepted[peer]
+        self._release(peer)
 
     async def _on_sighting(self, stream: INetStream) -> None:
         with contextlib.suppress(*FOREIGN):

@@ -64,6 +64,7 @@ with _surroundings_kept():
     from libp2p.custom_types import THandler, TMuxerOptions, TProtocol
     from libp2p.exceptions import BaseLibp2pError
     from libp2p.host.basic_host import BasicHost
+    from libp2p.host.exceptions import StreamFailure
     from libp2p.host.ping import PingService
     from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH_ID
     from libp2p.io.abc import ReadWriteCloser
@@ -144,6 +145,7 @@ __all__ = [
     "RetryConfig",
     "StreamEOF",
     "StreamError",
+    "StreamFailure",
     "Swarm",
     "SwarmConn",
     "THandler",

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
+from collections.abc import Callable
 
 import trio
 
@@ -89,8 +90,11 @@ class StreamPipe:
 
     # The trio side
 
-    async def carry(self, stream: INetStream) -> None:
-        """Move messages until either side is done, then let the stream go. Raises nothing of the library's."""
+    async def carry(self, stream: INetStream, over: Callable[[], None]) -> None:
+        """Move messages until either side is done, then let the stream go. Raises nothing of the library's.
+
+        over: called when it is, before the asyncio side hears of it.
+        """
         end = _End()
         try:
             with self._scope:
@@ -99,6 +103,7 @@ class StreamPipe:
                     await self._read(stream, end)
                     nursery.cancel_scope.cancel()
         finally:
+            over()
             self._bridge.to_asyncio(self._over, end.why or "the link was closed", end.malformed)
             await let_go(stream)
 

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import socket
 import threading
+from collections.abc import Sequence
 
 import pytest
 import trio
@@ -17,6 +18,7 @@ from transports.errors import LinkLost, LocalTransportError
 from transports.libp2p import host as host_module
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.host import peer_id_of
+from transports.libp2p.library import ID, BasicHost, INetStream, StreamFailure, TProtocol
 from transports.libp2p.pipe import StreamPipe
 from transports.libp2p.settings import Libp2pSettings
 from transports.libp2p.sockets import SILENT_S, PortTaken
@@ -224,6 +226,32 @@ async def test_while_connections_break_each_request_is_answered_once_or_fails_in
         await link.aclose()
     assert answered >= 40
     assert len(peer.heard) == len(set(peer.heard))
+
+
+async def test_a_connection_that_looks_alive_and_is_not_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the peer was started again a moment ago: its end is on its way to us."""
+    bench = LoopbackBench()
+    dialer, acceptor = bench.libp2p("a"), bench.libp2p("b")
+    monkeypatch.setattr(host_module, "LINGER_S", 60)
+    real = BasicHost.new_stream
+    failed: list[object] = []
+
+    async def fails_once(host: BasicHost, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
+        if not failed and list(protocols) == [host_module.TRADE_PROTOCOL]:
+            failed.append(peer)
+            raise StreamFailure
+        return await real(host, peer, protocols)
+
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        link = await dialer.dial(bench.address("b"))
+        await link.aclose()
+        (old,) = sockets_of(dialer).open
+        monkeypatch.setattr(BasicHost, "new_stream", fails_once)
+        link = await dialer.dial(bench.address("b"))
+        assert failed
+        assert await link.request(b"anew", timeout_ms=5_000) == b"anew"
+        await until(lambda: old not in sockets_of(dialer).open, 5_000)
+        await link.aclose()
 
 
 async def cut_all(node: Libp2pTransport) -> None:
