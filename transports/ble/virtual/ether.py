@@ -164,7 +164,8 @@ class Ether(LocalLink):
             if controller is not central and packet.initiator_address not in controller.le_connections:
                 controller.on_ll_advertising_pdu(packet)
         mine = central.le_connections.get(packet.advertiser_address)
-        if mine is not None and self._other(mine.self_address, mine.peer_address) is None:
+        theirs = self._other(packet.initiator_address, packet.advertiser_address)
+        if mine is not None and (theirs is None or theirs.role != hci.Role.PERIPHERAL):
             central.on_le_disconnected(mine, hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR)
 
     def _other(self, here: hci.Address, there: hci.Address) -> Connection | None:

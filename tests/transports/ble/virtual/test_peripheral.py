@@ -1,6 +1,7 @@
 """The peripheral's role in an air, by the promises of `transports.ble.peripheral`."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -116,10 +117,10 @@ async def test_who_writes_on_regardless_is_disconnected(served: Served) -> None:
 
 async def test_who_does_not_subscribe_makes_room(served: Served, air: Air, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SUBSCRIBE_MS", 100)
-    async with connected(served, subscribed=False) as client:
-        async with asyncio.timeout(WITHIN_MS / 1000):
+    with contextlib.suppress(BleakError):  # on a slow machine it is let go before it has looked around
+        async with connected(served, subscribed=False) as client, asyncio.timeout(WITHIN_MS / 1000):
             await client.lost.wait()
-        await until(lambda: not air.ether.links(), WITHIN_MS)
+    await until(lambda: not air.ether.links(), WITHIN_MS)
     assert served.arrived.empty()
 
 
