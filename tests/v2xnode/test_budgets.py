@@ -4,9 +4,8 @@ each message alone, sealed and in a CoAP datagram.
 Two cars with one DC connector each, a fixed price without a fee, the cable plugged in.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from ledger.entry import VERSION, Entry, commit, sign_entry, trade_salt
 from market.errors import Reason
@@ -26,11 +25,11 @@ from market.terms import (
 from tests.support.commands import free_port
 from tests.support.market_terms import offer, request
 from tests.support.node_pair import Town, town, wish
+from tests.support.tapped import Tapped
 from transports.coap.address import TRADE_PATH
 from transports.coap.packet import TOKEN_BYTES, Code, Kind, Packet, encode
 from transports.coap.settings import CoapSettings
 from transports.coap.transport import CoapTransport
-from transports.interface import Announcement, Handler, Link, Sighting
 from transports.secure import Accepted, Acceptor, Dialer, Opened, Session, Visibility
 from v2xnode.envelope import Item, Place, Plain, body_of, in_full, pack, sign_letter
 from v2xnode.envelope import Link as EntryItem
@@ -51,68 +50,27 @@ class Exchange:
     answered: int
 
 
-@dataclass
-class CountedLink:
-    """A link that notes what each exchange took at the socket."""
+class Counter:
+    """Notes what each exchange of a node's links took at its sockets."""
 
-    inner: Link
-    transport: "Counted"
+    def __init__(self, bearer: CoapTransport) -> None:
+        self.tapped = Tapped(bearer, self._count)
+        self.exchanges: list[Exchange] = []
 
-    @property
-    def bearer(self) -> str:
-        return self.inner.bearer
-
-    @property
-    def address(self) -> str:
-        return self.inner.address
-
-    async def request(self, frame: bytes, *, timeout_ms: int) -> bytes:
-        before = self.transport.counters()
-        answer = await self.inner.request(frame, timeout_ms=timeout_ms)
-        after = self.transport.counters()
+    async def _count(self, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+        before = self.tapped.counters()
+        answer = await ask()
+        after = self.tapped.counters()
         asked, answered = (after[name] - before[name] for name in ("bytes_sent", "bytes_received"))
-        self.transport.exchanges.append(Exchange(asked, answered))
+        self.exchanges.append(Exchange(asked, answered))
         return answer
-
-    def subscribe(self, frame: bytes, *, timeout_ms: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self.inner.subscribe(frame, timeout_ms=timeout_ms)
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-
-@dataclass
-class Counted:
-    """CoAP, with every exchange of its links noted."""
-
-    inner: CoapTransport
-    exchanges: list[Exchange] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def serving(self, handler: Handler) -> AbstractAsyncContextManager[None]:
-        return self.inner.serving(handler)
-
-    def announce(self, announcement: Announcement | None) -> None:
-        self.inner.announce(announcement)
-
-    def discover(self, *, window_ms: int) -> AsyncIterator[Sighting]:
-        return self.inner.discover(window_ms=window_ms)
-
-    async def dial(self, address: str) -> Link:
-        return CountedLink(await self.inner.dial(address), self)
-
-    def counters(self) -> dict[str, int]:
-        return self.inner.counters()
 
 
 def coap(port: int) -> CoapTransport:
     return CoapTransport(CoapSettings(host="127.0.0.1", port=port, loopback=True, discovery_port=free_port()))
 
 
-async def set_up(world: Town, counted: Counted, address: str, peer: str = "") -> list[Exchange]:
+async def set_up(world: Town, counted: Counter, address: str, peer: str = "") -> list[Exchange]:
     """One small trade; the exchanges of its set-up."""
     counted.exchanges.clear()
     trade = await world.nodes[CAR_B].request(wish(20), address=address, peer=peer)
@@ -122,9 +80,9 @@ async def set_up(world: Town, counted: Counted, address: str, peer: str = "") ->
 
 async def test_a_set_up_takes_no_more_than_the_deliverables_messages_in_clear() -> None:
     port = free_port()
-    counted = Counted(coap(free_port()))
+    counted = Counter(coap(free_port()))
     owners = {CAR_A: {"session_fee_micro": 0}}
-    async with town(CAR_A, CAR_B, owners=owners, bearers={CAR_A: coap(port), CAR_B: counted}) as world:
+    async with town(CAR_A, CAR_B, owners=owners, bearers={CAR_A: coap(port), CAR_B: counted.tapped}) as world:
         await world.plug()
         strangers = await set_up(world, counted, f"coap:127.0.0.1:{port}")
         known = await set_up(world, counted, f"coap:127.0.0.1:{port}", world.key(CAR_A).hex())

@@ -1,17 +1,15 @@
 """What frames leave out, between whole nodes: a frame of a set-up lost in turn, and peers that claim to hold more."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ledger.view import StoredEntry
 from market.terms import EPOCH_HINT_BYTES, Accept, Confirm, Head
 from tests.support.node_pair import Town, agree, node_of, prepare, propose, stranger, town, wish
+from tests.support.tapped import Tapped
 from transports.errors import LinkLost
-from transports.interface import Announcement, Handler, Link, Sighting
-from transports.memory import MemoryTransport
 from v2xnode.cli.ledger import reading
 from v2xnode.envelope import FrameInvalid, in_full, is_entry
 from v2xnode.envelope import Link as Entry
@@ -24,61 +22,21 @@ PREV, ANSWERS = 2, 3
 
 @dataclass
 class Losing:
-    """The network, whose links lose one frame: the question or the answer of their exchange of this number."""
+    """Loses one frame: the question or the answer of the exchange of this number."""
 
-    inner: MemoryTransport
     exchange: int
     answered: bool
-    lost: list[int] = field(default_factory=list)
+    lost: int = 0
     asked: int = 0
 
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def serving(self, handler: Handler) -> AbstractAsyncContextManager[None]:
-        return self.inner.serving(handler)
-
-    def announce(self, announcement: Announcement | None) -> None:
-        self.inner.announce(announcement)
-
-    def discover(self, *, window_ms: int) -> AsyncIterator[Sighting]:
-        return self.inner.discover(window_ms=window_ms)
-
-    async def dial(self, address: str) -> Link:
-        return LosingLink(await self.inner.dial(address), self)
-
-    def counters(self) -> dict[str, int]:
-        return self.inner.counters()
-
-
-@dataclass
-class LosingLink:
-    inner: Link
-    air: Losing
-
-    @property
-    def bearer(self) -> str:
-        return self.inner.bearer
-
-    @property
-    def address(self) -> str:
-        return self.inner.address
-
-    async def request(self, frame: bytes, *, timeout_ms: int) -> bytes:
-        number, self.air.asked = self.air.asked, self.air.asked + 1
-        if number != self.air.exchange:
-            return await self.inner.request(frame, timeout_ms=timeout_ms)
-        self.air.lost.append(number)
-        if self.air.answered:
-            await self.inner.request(frame, timeout_ms=timeout_ms)
+    async def __call__(self, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+        number, self.asked = self.asked, self.asked + 1
+        if number != self.exchange:
+            return await ask()
+        self.lost += 1
+        if self.answered:
+            await ask()
         raise LinkLost("this one is lost")
-
-    def subscribe(self, frame: bytes, *, timeout_ms: int) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self.inner.subscribe(frame, timeout_ms=timeout_ms)
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
 
 ACCEPT, AFTER_START = 1, 2
@@ -93,11 +51,12 @@ ACCEPT, AFTER_START = 1, 2
 async def test_a_frame_that_is_lost_once_costs_a_repetition_and_nothing_else(exchange: int, answered: bool) -> None:
     async with town(CAR_A) as world:
         prepare(world, CAR_B)
-        world.bearers[CAR_B] = air = Losing(world.network.transport(CAR_B), exchange, answered)
+        loses = Losing(exchange, answered)
+        world.bearers[CAR_B] = Tapped(world.network.transport(CAR_B), loses)
         await world.plug()
         async with node_of(world, CAR_B) as client:
             done = await client.request(wish(20), address=f"memory:{CAR_A}", peer=world.key(CAR_A).hex())
-        assert air.lost
+        assert loses.lost == 1
         provider, client_trade = world.trade(CAR_A, done["request_id"]), world.trade(CAR_B, done["request_id"])
         agree(provider, client_trade)
         for each in (provider, client_trade):

@@ -1,10 +1,10 @@
 """A client's need: the cheapest offer is confirmed, the next-best after a refusal, or the refusal that helps most."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,8 @@ from market.errors import TermsInvalid
 from market.terms import MessageType, to_map
 from market.units import Role, Service
 from tests.support.node_shop import Shop, seen, shop, stop_selling
-from transports.interface import Transport
+from tests.support.tapped import Tapped
+from transports.errors import LinkLost
 from transports.memory import MemoryNetwork
 from v2xnode.envelope import FrameInvalid, is_entry
 from v2xnode.errors import RefusedByLimit, Unreachable
@@ -233,30 +234,17 @@ async def test_who_proves_a_key_on_one_bearer_and_is_silent_then_is_asked_on_the
     memory, ble = memory_and_ble()
     async with corner(memory, ble) as here:
         named = asyncio.Event()
-        transport = here.links.transports["memory"]
 
-        class Cut:
-            """The network goes down once the stranger there has said who it is."""
+        async def cut_after_the_first(ask: Callable[[], Awaitable[bytes]]) -> bytes:
+            if named.is_set():
+                raise LinkLost("the network is down once the stranger has said who it is")
+            answer = await ask()
+            named.set()
+            return answer
 
-            def __getattr__(self, name: str) -> Any:
-                return getattr(transport, name)
-
-            async def dial(self, address: str) -> Any:
-                link: Any = await transport.dial(address)
-                request = link.request
-
-                async def cut(frame: bytes, *, timeout_ms: int) -> bytes:
-                    if named.is_set():
-                        memory.partition("client", "0")
-                        return bytes(await request(frame, timeout_ms=400))
-                    answer = bytes(await request(frame, timeout_ms=timeout_ms))
-                    named.set()
-                    return answer
-
-                link.request = cut
-                return link
-
-        here.links._transports = {"memory": cast(Transport, Cut()), "ble": here.links.transports["ble"]}
+        transports = here.links.transports
+        cut = Tapped(transports["memory"], cut_after_the_first)
+        here.links._transports = {"memory": cut, "ble": transports["ble"]}
         agreed = await here.need().agree([seen("0", "ble"), seen("0")])
         await agreed.asked.link.aclose()
         assert agreed.asked.link.bearer == "ble"
