@@ -26,7 +26,8 @@ regardless loses its link."""
 ACKNOWLEDGED_EVERY = 16
 """Every so many fragments the peripheral acknowledges one (docs/decisions/0015): far fewer than it lets wait."""
 
-DISCONNECT_MS = 2_000
+DISCONNECT_MS = 5_000
+"""bluetoothd lets a link be for 2 s before it ends it, and answers only then."""
 
 ATTEMPT_MS = 4_000
 """To connect to a peer that was just heard, and to find our characteristics: 0.02 to 0.6 s measured. Nobody else is
@@ -91,15 +92,20 @@ class Centre:
         if self._taken(address):
             raise Taken(f"{address} is connected to us, and two radios have one link: let it ask us instead")
         device = await self._find(address)
+        peer: ConnectedPeer | None = None
         try:
             async with self._turn, self._ear.hushed(), asyncio.timeout(ATTEMPT_MS / 1000):
                 peer = await self._connect(address, device)
-        except TimeoutError:
-            raise LinkLost(f"{address} did not let itself be connected to in {ATTEMPT_MS} ms") from None
+        except BaseException as problem:
+            if peer is not None:
+                await peer.aclose()
+            if isinstance(problem, TimeoutError):
+                raise LinkLost(f"{address} did not let itself be connected to in {ATTEMPT_MS} ms") from None
+            raise
         return FragmentPipe(peer, peer.write, self._octets)
 
     async def _find(self, address: str) -> BLEDevice:
-        """Heard anew each time: what the system remembers of a device may belong to an earlier life of it."""
+        """Heard in a scan that runs: what the system remembers otherwise may be of an earlier life of the device."""
         found: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
 
         def heard(device: BLEDevice, _: AdvertisementData) -> None:

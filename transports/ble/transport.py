@@ -142,6 +142,7 @@ class _Running:
             finally:
                 showing.cancel()
                 await asyncio.gather(self.trunks.aclose(), self.reception.aclose())
+                await self.ear.aclose()
                 with contextlib.suppress(asyncio.CancelledError):
                     await showing
 

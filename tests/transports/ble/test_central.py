@@ -17,9 +17,11 @@ from tests.contract.transport_contract import Peer, badge, until
 from tests.transports.ble.bench import AirBench
 from transports.ble import central
 from transports.ble.advertisement import encode_announcement
-from transports.ble.central import ACKNOWLEDGED_EVERY, MAX_ATTEMPTS
+from transports.ble.central import ACKNOWLEDGED_EVERY, MAX_ATTEMPTS, Centre
+from transports.ble.ear import Ear
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
 from transports.ble.peripheral import MAX_WRITES, Central
+from transports.ble.pipe import Octets
 from transports.ble.transport import BleTransport
 from transports.ble.virtual.air import Air
 from transports.ble.virtual.client import VirtualClient
@@ -207,6 +209,49 @@ async def test_a_dial_may_be_given_up_at_any_moment(air: Air, bench: AirBench, a
         await until(lambda: not air.ether.links(), WITHIN_MS)
         link = await transport.dial(bench.address("b"))
         assert await link.request(b"now", timeout_ms=WITHIN_MS) == b"now"
+        await link.aclose()
+
+
+class SlowToScanOn(Ear):
+    """Its radio takes for ever to scan again after a connection."""
+
+    @asynccontextmanager
+    async def hushed(self) -> AsyncIterator[None]:
+        async with super().hushed():
+            yield
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize("deadline", [True, False])
+async def test_a_dial_given_up_when_it_was_as_good_as_done_leaves_nothing(
+    air: Air, bench: AirBench, deadline: bool
+) -> None:
+    radio, acceptor = VirtualRadio(str(bench.place)), bench.ble("b")
+    acceptor.announce(badge())
+    async with acceptor.serving(Peer()), radio.opened(lambda: None):
+        ear = SlowToScanOn(radio.scanner)
+        centre = Centre(radio, ear, Octets(), lambda _: False)
+        connecting = asyncio.create_task(asyncio.wait_for(centre.connect(bench.address("b")), 1 if deadline else None))
+        await until(lambda: centre.linked, WITHIN_MS)
+        if not deadline:
+            connecting.cancel()
+        with pytest.raises(TimeoutError if deadline else asyncio.CancelledError):
+            await connecting
+        assert not centre.linked
+        await until(lambda: not air.ether.links(), WITHIN_MS)
+        await ear.aclose()
+
+
+async def test_a_dial_during_a_look_takes_no_longer(bench: AirBench) -> None:
+    """The radio tells of a node that stands there once in a scan."""
+    transport, acceptor = bench.ble("a"), bench.ble("b")
+    acceptor.announce(badge())
+    async with transport.serving(Peer()), acceptor.serving(Peer()):
+        looking = aiter(transport.discover(window_ms=60_000))
+        await anext(looking)
+        await asyncio.sleep(0.2)  # it is heard several times more, and told of no more
+        async with asyncio.timeout(WITHIN_MS / 1000):
+            link = await transport.dial(bench.address("b"))
         await link.aclose()
 
 

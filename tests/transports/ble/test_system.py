@@ -1,5 +1,6 @@
 """The BLE bearer over BlueZ's D-Bus, both roles, with a stand-in for bluetoothd: what a machine with a radio runs."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -75,6 +76,39 @@ async def test_one_adapter_looks_around_while_another_is_seen(bluetooth: Host, m
         assert await back.request(b"through the other", timeout_ms=5_000) == b"through the other"
         await back.aclose()
         await link.aclose()
+
+
+async def test_looks_and_dials_that_are_given_up_at_any_moment_stop_nobody_else(
+    bluetooth: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BlueZ begins a discovery whether or not anybody waits for its answer, and refuses a second one."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+    dialer, other = BleTransport(BleSettings(adapter="hci1")), BleTransport(BleSettings(adapter="hci0"))
+    other.announce(badge())
+    async with dialer.serving(Peer()), other.serving(Peer()):
+        for after_ms in range(0, 100, 10):
+            given_up = [asyncio.create_task(look(dialer, 5_000)), asyncio.create_task(dialer.dial(ADDRESSES[2]))]
+            await asyncio.wait(given_up, timeout=after_ms / 1000)
+            for task in given_up:
+                task.cancel()
+            await asyncio.gather(*given_up, return_exceptions=True)
+        assert len(await look(dialer, 1_000)) == 1
+
+
+async def test_a_dial_during_a_look_hears_what_the_look_heard(bluetooth: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A discovery tells of each device once."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+    dialer, other = BleTransport(BleSettings(adapter="hci1")), BleTransport(BleSettings(adapter="hci0"))
+    other.announce(badge())
+    async with dialer.serving(Peer()), other.serving(Peer()):
+        looking = aiter(dialer.discover(window_ms=60_000))
+        assert (await anext(looking)).address == ADDRESSES[0]
+        await asyncio.sleep(0.3)  # the radio hears it several times more, and tells of none
+        async with asyncio.timeout(5):
+            link = await dialer.dial(ADDRESSES[0])
+        await link.aclose()
+        async with asyncio.timeout(5):
+            assert len(await look(dialer, 500)) == 1
 
 
 async def test_an_adapter_that_is_not_there_is_told(bluetooth: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,9 @@ from transports.ble.bluez.obstacles import Obstacle
 from transports.ble.bluez.options import Options, read_options
 from transports.ble.peripheral import Arrived
 
-HANG_UP_MS = 2_000
-"""How long a disconnection may take before we go on regardless."""
+HANG_UP_MS = 5_000
+"""How long a disconnection may take before we go on regardless: bluetoothd answers when it is done, 2 to 3 s later
+(`DISCONNECT_TIMER` in its src/device.c)."""
 BY_CALL = "0x0e"
 """The text of a refusal of AcquireWrite after which bluetoothd hands the write over by WriteValue; with another one it
 would refuse the central's write (`acquire_write_reply` in its src/gatt-database.c)."""

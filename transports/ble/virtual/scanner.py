@@ -23,7 +23,7 @@ COMMAND_MS = 3_000
 
 
 class VirtualScanner(BaseBleakScanner):
-    """radio: bumble's device, open."""
+    """radio: bumble's device, open. Tells of a device only once in a scan until what it shows changes, as radios do."""
 
     def __init__(
         self,
@@ -37,9 +37,11 @@ class VirtualScanner(BaseBleakScanner):
         super().__init__(detection_callback, service_uuids)
         self._active = scanning_mode == "active"
         self._radio = radio
+        self._shown: dict[str, bytes] = {}
 
     async def start(self) -> None:
         self.seen_devices = {}
+        self._shown.clear()
         self._radio.on("advertisement", self._heard)
         try:
             async with asyncio.timeout(COMMAND_MS / 1000):
@@ -59,8 +61,9 @@ class VirtualScanner(BaseBleakScanner):
 
     def _heard(self, advertisement: Advertisement) -> None:
         data = _read(advertisement)
-        if self.is_allowed_uuid(data.service_uuids):
-            address = advertisement.address.to_string(False)
+        address, shown = advertisement.address.to_string(False), bytes(advertisement.data)
+        if self.is_allowed_uuid(data.service_uuids) and self._shown.get(address) != shown:
+            self._shown[address] = shown
             device = self.create_or_update_device(address, address, data.local_name, advertisement.address, data)
             self.call_detection_callbacks(device, data)
 

@@ -6,7 +6,8 @@ It serves the bus at DBUS_SYSTEM_BUS_ADDRESS and prints `ready`. BlueZoo is free
 loaded here, by the process that this file starts: nothing of the product imports it, or this.
 
 What bluetoothd does otherwise than BlueZoo (from bluetoothd's sources, src/gatt-database.c and src/adapter.c):
-- ManufacturerData has numbers as keys, and a device heard again signals so;
+- ManufacturerData has numbers as keys, and a device heard in another discovery signals so, once;
+- a discovery takes a moment to begin, and goes on when who asked for it gave up; a second one of a program is refused;
 - services and sockets of a device go when it disconnects;
 - each central has a notify socket and a write socket of its own; where AcquireWrite is refused with 0x0e, the write
   goes by WriteValue.
@@ -24,6 +25,7 @@ bluezoo: Any = importlib.import_module("bluezoo.bluezoo")
 device: Any = importlib.import_module("bluezoo.device")
 adapter: Any = importlib.import_module("bluezoo.adapter")
 gatt: Any = importlib.import_module("bluezoo.gatt")
+exceptions: Any = importlib.import_module("bluezoo.exceptions")
 events: Any = importlib.import_module("bluezoo.events")
 interfaces: Any = importlib.import_module("bluezoo.interfaces.GattCharacteristic")
 sdbus: Any = importlib.import_module("sdbus")
@@ -32,6 +34,8 @@ Link: Any = gatt.GattCharacteristicClientLink
 
 SCAN_S = 0.1
 """Between looks of an adapter that discovers."""
+BEGIN_S = 0.05
+"""Until a discovery that began is answered."""
 
 
 def main() -> None:
@@ -44,7 +48,8 @@ def main() -> None:
     parser.add_argument("--mtu", type=int, default=517)
     chosen = parser.parse_args()
     number_keys()
-    heard_again()
+    heard_anew()
+    discoveries()
     gone_when_disconnected()
     sockets_for_each()
     described(chosen.roles.split(), chosen.version, chosen.instances)
@@ -62,14 +67,30 @@ def number_keys() -> None:
             described_property.property_signature = "a{qv}"
 
 
-def heard_again() -> None:
+def heard_anew() -> None:
     once = device.Device.properties_sync
 
     async def again(self: Any, seen: Any) -> None:
         await once(self, seen)
-        await self.ManufacturerData.set_async(seen.manufacturer_data)
+        told = vars(self.adapter).setdefault("v2x_told", set())
+        if self.address not in told:
+            told.add(self.address)
+            await self.ManufacturerData.set_async(seen.manufacturer_data)
 
     device.Device.properties_sync = again
+
+
+def discoveries() -> None:
+    once = vars(adapter.Adapter)["StartDiscovery"].original_method
+
+    async def start_discovery(self: Any) -> None:
+        if sdbus.get_current_message().sender in self.scan_subscribers:
+            raise exceptions.DBusBluezInProgressError("Operation already in progress")
+        self.v2x_told = set()
+        await once(self)
+        await asyncio.sleep(BEGIN_S)
+
+    replace(adapter.Adapter, "StartDiscovery", start_discovery)
 
 
 def gone_when_disconnected() -> None:
