@@ -5,7 +5,7 @@ from collections.abc import Callable
 from transports.ble.settings import BleSettings
 from transports.coap.settings import CoapSettings
 from transports.interface import Transport
-from transports.libp2p.settings import Libp2pSettings
+from transports.libp2p.settings import SEED_BYTES, Libp2pSettings
 from transports.registry import Registry
 from v2xnode.config import Config
 
@@ -44,6 +44,14 @@ def libp2p_settings(config: Config, seed: bytes | None) -> Libp2pSettings:
         mdns=libp2p.mdns,
         microgrid=libp2p.microgrid or None,
     )
+
+
+def check_bearers(config: Config) -> None:
+    """Raises LocalTransportError for settings of a bearer that contradict each other, whether it is switched on or not;
+    nothing is opened or imported."""
+    coap_settings(config)
+    ble_settings(config)
+    libp2p_settings(config, bytes(SEED_BYTES))
 
 
 def open_bearers(config: Config, seed: bytes | None = None) -> dict[str, Transport]:

@@ -102,6 +102,8 @@ class PeerLink:
 class AcceptedLink(PeerLink):
     """A link that the peer dialled. Nothing durable counts for it before `session.established`."""
 
+    number: int = 0
+    """Rises with each link that is accepted."""
     pusher: Pusher | None = None
     session_id: bytes = b""
     """The session that this link is for, as its newest Request or Resume says; b"" for none."""
@@ -231,6 +233,7 @@ class Links:
         self._serve = serve
         self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
         self._accepted: dict[int, AcceptedLink] = {}
+        self._number = 0
         self._keepers: Sequence[Keeper] = ()
 
     @property
@@ -324,7 +327,8 @@ class Links:
         try:
             items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
-            link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello))
+            self._number += 1
+            link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello), number=self._number)
             answer = await self._serve(link, rest)
         except PeerError as problem:
             self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)

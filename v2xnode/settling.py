@@ -5,6 +5,7 @@ what it is owed against income, the client what it owes against expense; each in
 and so the same amounts.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -279,13 +280,11 @@ def _settlement(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> Close | Clo
 
 
 def _state(entries: Sequence[tuple[StoredEntry, EntryBody]]) -> str:
-    """What has come last, by what can follow what: an Accept that was rejected may be followed by one that was not,
-    and a Void stands only before the first receipted interval, also where it crossed the opening Receipt and a Close
-    over nothing. A Closed over other totals than ours closes nothing."""
+    """What has come last, by what can follow what: an Accept that was rejected may be followed by one that was not. A
+    Closed over other totals than ours closes nothing, and a Void that came too late voids nothing."""
     ours = _settlement(entries)
-    receipts = sum(isinstance(message, Receipt) for _, message in entries)
     kinds = {type(message) for _, message in entries if not isinstance(message, Closed) or _same(message, ours)}
-    if receipts > OPENING_RECEIPTS:
+    if not _is_voided(entries, ours):
         kinds.discard(Void)
     for kind, state in (
         (Closed, "settled"),
@@ -299,6 +298,17 @@ def _state(entries: Sequence[tuple[StoredEntry, EntryBody]]) -> str:
         if kind in kinds:
             return state
     return "agreed"
+
+
+def _is_voided(entries: Sequence[tuple[StoredEntry, EntryBody]], ours: Close | Closed | None) -> bool:
+    """A Void stands only before the first receipted interval and any Dispute; it may have crossed the opening Receipt,
+    and a Close of ours over nothing."""
+    if ours is not None and ours.agreed_wh:
+        return False
+    before = list(itertools.takewhile(lambda message: not isinstance(message, Void), (each for _, each in entries)))
+    receipts = sum(isinstance(message, Receipt) for message in before)
+    disputed = any(isinstance(message, Dispute) for message in before)
+    return receipts <= OPENING_RECEIPTS and not disputed and len(before) < len(entries)
 
 
 def _same(said: Closed, ours: Close | Closed | None) -> bool:

@@ -187,7 +187,7 @@ class Shop:
             yield links
 
     def need(self, wish: Wish, links: Links, **more: Any) -> Need:
-        places = Whereabouts(self.books, ("memory", "ble"), self.watch.clock.link_ms)
+        places = Whereabouts(self.books, self.events, ("memory", "ble"), self.watch.clock.link_ms)
         return Need(
             wish,
             self.identity,

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.entry import Entry, SignedEntry, commit, sign_entry, trade_salt
 from market.errors import Reason
-from market.terms import Accept, Close, Closed, Confirm, EntryBody, Interval, Receipt, Reject, Void
+from market.terms import Accept, Close, Closed, Confirm, Dispute, EntryBody, Interval, Receipt, Reject, Void
 from tests.support.node_books import REQUEST_ID, Party, Table, table
 from v2xnode.envelope import Link, body_of
 from v2xnode.errors import PeerError
@@ -199,6 +199,33 @@ async def test_a_providers_void_that_crossed_the_clients_close_over_nothing_is_t
             assert told is not None
             assert (told.state, told.agreed_wh, told.amounts_micro) == ("void", 0, ())
         assert await owed(world) == (0, 0)
+
+
+async def test_a_clients_void_after_the_providers_close_of_what_was_disputed_voids_nothing() -> None:
+    async with table() as world:
+        answers = (await world.agree()).digest
+        opening = await world.interval(0, answers, 0)
+        receipt = await world.receipt(0, opening, (0,))
+        interval = await world.interval(1, receipt.digest, 1)
+        dispute = await world.by(world.client, Dispute(world.provider.key, 0, 1, 20, 10, 20), interval.digest)
+        close = Close(world.client.key, 0, Reason.METER_DISAGREEMENT, 1, 10, (5,))
+        await world.by(world.provider, close, dispute.digest)
+        await world.by(world.client, Void(world.provider.key, 0, Reason.WITHDRAWN), answers)
+        told = await world.provider.trade()
+        assert told is not None
+        assert (told.state, told.agreed_wh, told.amounts_micro) == ("closing", 10, (5,))
+
+
+async def test_receipts_that_come_after_a_void_bring_nothing_back() -> None:
+    async with table() as world:
+        confirm = await world.agree()
+        opening = await world.interval(0, confirm.digest, 0)
+        await world.by(world.client, Void(world.provider.key, 0, Reason.WITHDRAWN), confirm.digest)
+        for number in range(2):
+            await world.receipt(number, opening, (1_000_000,))
+        told = await world.provider.trade()
+        assert told is not None
+        assert (told.state, told.agreed_wh, told.amounts_micro) == ("void", 0, ())
 
 
 async def test_what_peers_owe_and_the_trades_are_listed() -> None:

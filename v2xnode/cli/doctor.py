@@ -9,6 +9,7 @@ import typer
 
 from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld, LedgerError
+from transports.errors import TransportError
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.clock import real_clock, trusted
 from v2xnode.errors import NodeError
@@ -61,7 +62,7 @@ async def _examine(data: Path) -> Findings:
         findings.append(_finding("configuration", True, "it reads"))
     except NodeError as problem:
         findings.append(_finding("configuration", False, problem.sentence))
-        config = Config()
+        config = Config()  # its defaults: what they need is looked at all the same
     return [*findings, *await _bearers(config), *_fixed_address(config, data), *await _devices(config)]
 
 
@@ -103,7 +104,12 @@ def _key(data: Path) -> dict[str, object]:
 
 async def _bearers(config: "Config") -> Findings:
     """What each bearer finds; at least one has to be switched on."""
-    findings = [*await _coap(config), *await _ble(config), *_libp2p(config)]
+    findings = Findings()
+    for bearer, look in (("coap", _coap), ("ble", _ble), ("libp2p", _libp2p)):
+        try:
+            findings += await look(config)
+        except TransportError as problem:  # settings that contradict each other
+            findings.append(_finding(f"{bearer} settings", False, str(problem), f"see [{bearer}]"))
     if not (config.coap.enabled or config.ble.enabled or config.libp2p.enabled):
         findings.append(_finding("bearers", False, "all are switched off", "enable one: see [coap], [ble], [libp2p]"))
     return findings
@@ -131,10 +137,14 @@ async def _ble(config: "Config") -> Findings:
     return [each for adapter in adapters for each in _told("ble", await diagnose(adapter))]
 
 
-def _libp2p(config: "Config") -> Findings:
+async def _libp2p(config: "Config") -> Findings:
     from transports.libp2p.probe import probe
+    from v2xnode.bearers import libp2p_settings
 
-    return _told("libp2p", probe()) if config.libp2p.enabled else _off("libp2p")
+    if not config.libp2p.enabled:
+        return _off("libp2p")
+    libp2p_settings(config, None)
+    return _told("libp2p", probe())
 
 
 def _fixed_address(config: "Config", data: Path) -> Findings:
@@ -144,13 +154,13 @@ def _fixed_address(config: "Config", data: Path) -> Findings:
     if not config.libp2p.port:
         return [_finding("libp2p address", False, "a fixed site has no fixed port", "set port below [libp2p]")]
     try:
-        from transports.libp2p import peer_id
+        from transports.libp2p.address import endpoint, peer_id
 
         peer = peer_id(load_identity(data).public)
     except (ImportError, NodeError):
         return []  # told already
-    host = config.libp2p.host or "<this machine's address>"
-    return [_finding("libp2p address", True, f"others reach it at /ip4/{host}/tcp/{config.libp2p.port}/p2p/{peer}")]
+    where = endpoint(config.libp2p.host or "<this machine's address>", config.libp2p.port)
+    return [_finding("libp2p address", True, f"others reach it at {where}/p2p/{peer}")]
 
 
 def _off(bearer: str) -> Findings:

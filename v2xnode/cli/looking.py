@@ -193,6 +193,7 @@ def _table(around: Around) -> Generator[Callable[[Look], None], None, None]:
     from rich.console import Group
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
     with Live(auto_refresh=False) as live:
 
@@ -200,8 +201,8 @@ def _table(around: Around) -> Generator[Callable[[Look], None], None, None]:
             around.hear(found)
             table = Table("bearer", "address", "who", "offers", "signal", "heard")
             for row in around.rows():
-                table.add_row(*row)
-            live.update(Group(table, *around.closed()), refresh=True)
+                table.add_row(*map(Text, row))
+            live.update(Group(table, *map(Text, around.closed())), refresh=True)
 
         yield show
 

@@ -175,9 +175,10 @@ def check(data: DataOption, as_json: JsonOption = False) -> None:
     output = Output(as_json)
 
     def work() -> None:
+        from v2xnode.bearers import check_bearers
         from v2xnode.config import CONFIG_FILE, load_config
 
-        load_config(data)
+        check_bearers(load_config(data))
         output.say(f"{data / CONFIG_FILE} is fine.")
         output.result({"ok": True})
 

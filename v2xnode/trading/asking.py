@@ -2,12 +2,13 @@
 
 One provider may be heard on several bearers, under identifiers that anybody can repeat. A key that we know is dialled
 where it seems to be, a bearer after the other; a stranger wherever it is heard, and whoever turns out to be asked
-already is left before anything is said.
+already is left before anything is said, and asked by its key where that came to nothing.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,13 +20,15 @@ from v2xnode.errors import NodeError, PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import DialledLink, Links, RawItems
-from v2xnode.trading.race import Race
+from v2xnode.trading.race import HEAD_START_S, Race
 from v2xnode.trading.whereabouts import Place, Whereabouts
 
 KEY_BYTES = 32
 REQUEST_ID_BYTES = 16
 MAX_ASKED = 8
-"""Places asked at once on each bearer: a driver does not compare more."""
+"""Providers asked at once on each bearer: a driver does not compare more."""
+MAX_ALIKE = 3
+"""Places tried on one bearer for one known peer, whose identifier anybody can repeat."""
 TURN_S = 0.5
 """Real time by which strangers on a cheaper bearer are dialled first: they may be the same ones."""
 COLLECT_S = 5.0
@@ -85,8 +88,21 @@ class Asked:
         return (self.letter, self.answer) if isinstance(self.answer, Letter) else (self.letter,)
 
 
+@dataclass(slots=True)
+class _Claim:
+    """Where somebody showed a stranger's key first, and is asked. tried: once that has ended, whatever came of it."""
+
+    place: Place
+    elsewhere: list[Place] = field(default_factory=list)
+    tried: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class _AskedElsewhere(PeerError):
     """The peer that a handshake named is being asked at another place."""
+
+    def __init__(self, peer: bytes) -> None:
+        super().__init__(f"{short(peer)} is being asked already.", code="asked_elsewhere")
+        self.peer = peer
 
 
 @dataclass(slots=True)
@@ -103,8 +119,7 @@ class Asking:
     whereabouts: Whereabouts
     only: str = ""
     answered: dict[bytes, Asked] = field(default_factory=dict)
-    _proven: dict[bytes, list[Place]] = field(default_factory=dict)
-    """Where each peer that is being asked has proved its key; first where it is asked."""
+    _claims: dict[bytes, _Claim] = field(default_factory=dict)
 
     async def ask_all(self, providers: Sequence[Heard]) -> None:
         """Ask the first `MAX_ASKED` of each bearer at once. Once one has answered, the others are waited for no longer
@@ -125,9 +140,10 @@ class Asking:
             if isinstance(failure, Exception):
                 raise failure
 
-    def places(self, peer: bytes) -> Sequence[Place]:
-        """Where a peer has proved its key, beside the place where it answered."""
-        return self._proven.get(peer, ())
+    def elsewhere(self, peer: bytes) -> Sequence[Place]:
+        """Where else somebody showed this peer's key. That proves nothing of the place: a message can be passed on."""
+        claim = self._claims.get(peer)
+        return () if claim is None else [claim.place, *claim.elsewhere]
 
     def _questions(self, providers: Sequence[Heard]) -> list[Coroutine[None, None, None]]:
         """One for each key that we know, and one for each place of somebody else."""
@@ -136,12 +152,15 @@ class Asking:
         strangers: list[Place] = []
         for heard in providers:
             place, peer = Place(heard.sighting.bearer, heard.sighting.address), heard.peer or self._named
-            counted[place.bearer] += 1
+            alike = [each for each in known.get(peer or b"", ()) if each.bearer == place.bearer]
+            if (peer is not None and not peer.hex().startswith(self.only)) or len(alike) >= MAX_ALIKE:
+                continue
+            counted[place.bearer] += not alike
             if counted[place.bearer] > MAX_ASKED:
                 continue
             if peer is None:
                 strangers.append(place)
-            elif peer.hex().startswith(self.only):
+            else:
                 known.setdefault(peer, []).append(place)
         friends = [self._ask_known(peer, places) for peer, places in known.items()]
         turns = enumerate(self.whereabouts.waves(b"", strangers))
@@ -153,27 +172,48 @@ class Asking:
         return bytes.fromhex(self.only) if len(self.only) == 2 * KEY_BYTES else None
 
     async def _ask_known(self, peer: bytes, places: Sequence[Place]) -> None:
-        self._proven.setdefault(peer, [])
         waves = self.whereabouts.waves(peer, places)
-        asked = await Race(_leave).run([[partial(self._ask, place, peer) for place in wave] for wave in waves])
-        self._keep(asked)
+        await self._keep(
+            await Race(_leave).run([[partial(self._ask, place, peer) for place in wave] for wave in waves])
+        )
 
     async def _ask_stranger(self, place: Place, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
-        asked = await self._ask(place, None)
-        self._keep(asked)
-        peer = next((peer for peer, places in self._proven.items() if places[:1] == [place]), None)
-        if asked is None and peer is not None:
-            others = self._proven.pop(peer)[1:]
-            if others:
-                await self._ask_known(peer, others)
+        try:
+            await self._keep(await self._ask(place, None))
+        except _AskedElsewhere as named:
+            await self._ask_beside(place, named.peer)
+        finally:
+            for claim in self._claims.values():
+                if claim.place == place:
+                    claim.tried.set()
 
-    def _keep(self, asked: Asked | None) -> None:
-        if asked is not None:
+    async def _ask_beside(self, place: Place, peer: bytes) -> None:
+        """The peer is being asked where it was named first. That has a head start and no more: whoever shows a key need
+        not have it, and must not hide the one who does."""
+        claim = self._claims[peer]
+        claim.elsewhere.append(place)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START_S):
+                await claim.tried.wait()
+        if not self._has_answered(peer):
+            await self._keep(await self._ask(place, peer))
+
+    def _has_answered(self, peer: bytes) -> bool:
+        return any(asked.link.peer == peer for asked in self.answered.values())
+
+    async def _keep(self, asked: Asked | None) -> None:
+        """One answer of each peer."""
+        if asked is None:
+            return
+        if self._has_answered(asked.link.peer):
+            await _leave(asked)
+        else:
             self.answered[asked.request_id] = asked
 
     async def _ask(self, place: Place, remote: bytes | None) -> Asked | None:
-        """The answer of the provider at a place; None where there is none, told to the owner."""
+        """The answer of the provider at a place; None where there is none, told to the owner. Raises _AskedElsewhere
+        for a stranger that is being asked already."""
         sent: list[tuple[Request, Letter]] = []
 
         def opening(peer: bytes) -> Sequence[Item]:
@@ -191,19 +231,19 @@ class Asking:
                 await link.aclose()
                 raise
         except _AskedElsewhere:
-            return None
+            raise
         except NodeError as problem:
             self.events.tell("ask_failed", address=place.address, code=problem.code, sentence=problem.sentence)
             return None
 
     def _claim(self, peer: bytes, place: Place) -> None:
-        """A stranger has proved its key, and was told nothing yet. Raises PeerError: we want nothing of it here."""
+        """Somebody showed a stranger's key, and was told nothing yet. Raises PeerError: we want nothing of it here."""
         if not peer.hex().startswith(self.only):
             raise PeerError(f"{short(peer)} is not the provider that was asked for.", code="other_peer")
-        asked_elsewhere = peer in self._proven
-        self._proven.setdefault(peer, []).append(place)
-        if asked_elsewhere:
-            raise _AskedElsewhere(f"{short(peer)} is being asked already.")
+        if peer in self._claims or self._has_answered(peer):
+            self._claims.setdefault(peer, _Claim(place))
+            raise _AskedElsewhere(peer)
+        self._claims[peer] = _Claim(place)
 
     def _hear_answer(self, link: DialledLink, request: Request, letter: Letter, items: RawItems) -> Asked:
         for raw in items:

@@ -56,7 +56,7 @@ class Buying:
     _callers: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._whereabouts = Whereabouts(self.books, self.config.node.prefer, self.clock.link_ms)
+        self._whereabouts = Whereabouts(self.books, self.events, self.config.node.prefer, self.clock.link_ms)
 
     async def open(self, links: Links) -> None:
         """Needs go out over `links`."""
@@ -117,10 +117,11 @@ class Buying:
         self.set_ups.begin(delivering.request_id, began_ms, link.bearer)
         delivering.walk.started = lambda: self._note_start(delivering.request_id, channel)
         channel.send(Plain(ResolvingKey(self.identity.resolving_key)))
-        task = self._begin(delivering, channel, [Plugged(agreed.asked.ready), HeardItems(agreed.asked.rest)])
+        first = [Plugged(agreed.asked.ready), HeardItems(agreed.asked.rest)]
+        task = self._begin(delivering, channel, first, agreed.elsewhere)
         if need.is_withdrawn:
             delivering.post(OwnerStop(Reason.WITHDRAWN))
-        await self._whereabouts.reached(delivering.peer, *agreed.places, Place(link.bearer, link.raw.address))
+        await self._whereabouts.reached(delivering.peer, Place(link.bearer, link.raw.address))
         finished = await asyncio.shield(task)
         if finished.receipts == 0:
             raise LocalError(finished.reason.sentence, code=finished.reason.code)
@@ -129,15 +130,17 @@ class Buying:
     def _note_start(self, request_id: bytes, channel: ClientChannel) -> None:
         self.set_ups.started(request_id, self.clock.link_ms(), channel.link.traffic)
 
-    def _begin(self, delivering: Delivering, channel: ClientChannel, first: Sequence[object]) -> "asyncio.Task[Any]":
-        redial = Redial(self._redialling, delivering, channel)
+    def _begin(
+        self, delivering: Delivering, channel: ClientChannel, first: Sequence[object], hints: Sequence[Place] = ()
+    ) -> "asyncio.Task[Any]":
+        redial = Redial(self._redialling, delivering, channel, hints)
         delivering.redial = redial.want
         delivering.helpers = (channel.run(), redial.run())
         return self.deliveries.begin(delivering, first)
 
     @property
     def _redialling(self) -> Redialling:
-        return Redialling(self._links, self.events, self.books, self._whereabouts, self.look)
+        return Redialling(self._links, self.events, self.books, self._whereabouts, self.look, self.identity.entropy)
 
     # what a restart left
 

@@ -96,14 +96,18 @@ class ProviderChannel:
     def bearer(self) -> str | None:
         return None if self._link is None else self._link.bearer
 
-    def move(self, link: AcceptedLink) -> None:
-        """Go on over another link of the same peer. What was pushed over the last one need not have come."""
-        if link is not self._link:
-            if self._link is not None:
-                self._link.end()
-            self._link = link
-            for each in self._outstanding:
-                each.pushed_with = None
+    def move(self, link: AcceptedLink) -> bool:
+        """Go on over another link of the same peer, if it is a later one: a frame of an earlier one is late, or was
+        held back. What was pushed over the last link need not have come. Whether it took the place of one."""
+        last = self._link
+        if last is link or (last is not None and last.number > link.number):
+            return False
+        self._link = link
+        for each in self._outstanding:
+            each.pushed_with = None
+        if last is not None:
+            last.end()
+        return last is not None
 
     def begin_answer(self) -> None:
         """From now on what is sent belongs to the answer of a question."""
@@ -312,12 +316,11 @@ class ClientChannel:
 
     async def _listen(self) -> None:
         """Until the subscription ends. Where the bearer tells that it is gone, it is missed at once: silence tells it
-        later, and a V2V provider has switched off by then."""
-        listened = False
+        later, and a V2V provider has switched off by then. That of a link that we have left is not missed."""
+        if self._link is None:
+            await self._resubscribe.wait()
+        link, listened = self.link, False
         try:
-            if self._link is None:
-                await self._resubscribe.wait()
-            link = self.link
             async with link.pushes() as pushes:
                 listened = True
                 async for items in pushes:
@@ -326,5 +329,5 @@ class ClientChannel:
                     self._hear(items)
         except (TransportError, FrameInvalid) as problem:
             self._events.tell("subscription_lost", sentence=str(problem))
-        if listened:
+        if listened and link is self._link:
             self._lost()

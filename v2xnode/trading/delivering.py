@@ -289,7 +289,8 @@ class Delivering:
         channel = self.channel
         if not isinstance(channel, ProviderChannel):
             raise TypeError("only a provider is asked")
-        channel.move(question.link)
+        if channel.move(question.link):
+            await self._feed(LinkResumed())
         channel.begin_answer()
         kept, subscribed = False, False
         try:

@@ -87,20 +87,27 @@ class Desk:
         wait_s = SETTLE_AGAIN_S
         while True:
             await asyncio.sleep(wait_s)
-            try:
-                tried = await self._reopen_all()
-            except LedgerRefused as problem:
-                self.events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
-                tried = True
+            tried = await self._reopen_all()
             wait_s = min(2 * wait_s, SETTLE_RARELY_S) if tried else SETTLE_AGAIN_S
 
     async def _reopen_all(self) -> bool:
-        """Whether there was anything."""
-        held = [*await self.books.run(running), *await self.books.run(self.buying.unheard)]
+        """Whether there was anything. A ledger that fails is told, and holds up no other session: each may have power
+        paths to bring down."""
+        try:
+            held = [*await self.books.run(running), *await self.books.run(self.buying.unheard)]
+        except LedgerRefused as problem:
+            self._tell_fault(problem)
+            return True
         left = [each for each in held if each not in self.deliveries.running and not self.buying.asks(each)]
         for request_id in left:
-            await self._reopen(request_id)
+            try:
+                await self._reopen(request_id)
+            except LedgerRefused as problem:
+                self._tell_fault(problem)
         return bool(left)
+
+    def _tell_fault(self, problem: LedgerRefused) -> None:
+        self.events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
 
     async def _reopen(self, request_id: bytes) -> None:
         left: Remains | None = await self.books.run(lambda view: remains(view, request_id))

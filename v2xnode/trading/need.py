@@ -39,8 +39,8 @@ class Agreement:
     asked: Asked
     offer: Offer
     confirm: bytes
-    places: Sequence[Place] = ()
-    """Where else the provider has proved its key."""
+    elsewhere: Sequence[Place] = ()
+    """Where else somebody showed the provider's key: a hint."""
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Need:
                 case Agreed():
                     await self._asking.leave(effect.request_id)
                     asked = self._asked[effect.request_id]
-                    return Agreement(asked, effect.offer, effect.confirm, self._asking.places(asked.link.peer))
+                    return Agreement(asked, effect.offer, effect.confirm, self._asking.elsewhere(asked.link.peer))
                 case GaveUp():
                     raise self._refusal([refusal for _, refusal in effect.refusals])
                 case InSession():

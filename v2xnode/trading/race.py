@@ -22,7 +22,7 @@ Wave = Sequence[Attempt[T]]
 
 @dataclass(slots=True)
 class Race(Generic[T]):
-    """One race. leave: gives back what a second winner got."""
+    """One race. leave: gives back what a second winner got; it must not raise."""
 
     leave: Callable[[T], Awaitable[None]]
     _waves: list[Wave[T]] = field(default_factory=list)
@@ -30,7 +30,10 @@ class Race(Generic[T]):
     _next_s: float = 0.0
 
     async def run(self, waves: Iterable[Wave[T]], more: Awaitable[Iterable[Wave[T]]] | None = None) -> T | None:
-        """What the first way that succeeded got; None when all failed. more: further waves, sought meanwhile."""
+        """What the first way that succeeded got; None when all failed. more: further waves, sought meanwhile.
+
+        The winner waits for nobody: the others are given up beside it.
+        """
         self._waves += waves
         seeking: set[asyncio.Future[Any]] = set() if more is None else {asyncio.ensure_future(more)}
         try:
@@ -47,10 +50,10 @@ class Race(Generic[T]):
                 seeking -= done
             return None
         finally:
-            await _cancel(seeking)
-            for left in await _cancel(self._running):
-                if left is not None and not isinstance(left, BaseException):
-                    await self.leave(left)
+            if seeking or self._running:
+                clearing = asyncio.create_task(self._clear(seeking))
+                _CLEARING.add(clearing)
+                clearing.add_done_callback(_CLEARING.discard)
 
     def _begin(self) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -67,9 +70,15 @@ class Race(Generic[T]):
         done, _ = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         return done
 
+    async def _clear(self, seeking: "set[asyncio.Future[Any]]") -> None:
+        """Give up the others, and give back what they had got meanwhile."""
+        for task in seeking | self._running:
+            task.cancel()
+        await asyncio.gather(*seeking, return_exceptions=True)
+        for left in await asyncio.gather(*self._running, return_exceptions=True):
+            if left is not None and not isinstance(left, BaseException):
+                await self.leave(left)
 
-async def _cancel(tasks: "set[asyncio.Future[Any]]") -> list[Any]:
-    """Give up; what they had got meanwhile, or what they raised."""
-    for task in tasks:
-        task.cancel()
-    return await asyncio.gather(*tasks, return_exceptions=True)
+
+_CLEARING: set["asyncio.Task[None]"] = set()
+"""So that nobody forgets them while they run."""

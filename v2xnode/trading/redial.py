@@ -1,6 +1,7 @@
 """Reaching the provider of a session again: where it was reached, best first, and wherever it is heard now."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,7 +9,8 @@ from functools import partial
 from market.delivery import OwnerStop
 from market.errors import Reason
 from market.terms import Resume
-from v2xnode.discovery import Heard
+from v2xnode.discovery import Heard, in_fair_order
+from v2xnode.entropy import Entropy
 from v2xnode.envelope import Plain
 from v2xnode.errors import NodeError, Unreachable
 from v2xnode.events import EventLog
@@ -20,8 +22,8 @@ from v2xnode.trading.race import Race, Wave
 from v2xnode.trading.whereabouts import Place, Whereabouts
 
 MAX_SEEN = 6
-"""Places dialled that were heard just now: neighbours whose identifiers we can't resolve are tried with the provider's
-key."""
+"""Places of each bearer dialled that were heard just now: neighbours whose identifiers we can't resolve are tried with
+the provider's key, and those who repeat the provider's have to share with them."""
 
 Look = Callable[[], Awaitable[Sequence[Heard]]]
 """Looks around on every bearer."""
@@ -37,20 +39,19 @@ class Redialling:
     books: Books
     whereabouts: Whereabouts
     look: Look
+    entropy: Entropy
 
-    async def resume(self, peer: bytes, request_id: bytes) -> Reached:
+    async def resume(self, peer: bytes, request_id: bytes, hints: Sequence[Place] = ()) -> Reached:
         """A new link to a session's provider, by its key; and whether the provider still knows the session.
 
-        Where it was reached is tried at once, a bearer after the other, and beside it wherever it is heard now. Raises
-        Unreachable when it answers nowhere.
+        Where it was reached, or may be (hints), is tried at once, a bearer after the other, and beside it wherever it
+        is heard now. Raises Unreachable when it answers nowhere.
         """
-        known = self.whereabouts.of(peer)
+        known = list(dict.fromkeys([*self.whereabouts.of(peer), *hints]))
         race = Race[Reached](_leave)
         reached = await race.run(self._waves(peer, request_id, known), self._seen(peer, request_id, frozenset(known)))
         if reached is None:
             raise Unreachable("The provider of this session answers nowhere.")
-        link, _ = reached
-        await self.whereabouts.reached(peer, Place(link.bearer, link.raw.address))
         return reached
 
     def _waves(self, peer: bytes, request_id: bytes, places: Iterable[Place]) -> list[Wave[Reached]]:
@@ -68,10 +69,20 @@ class Redialling:
 
     async def _seen(self, peer: bytes, request_id: bytes, known: frozenset[Place]) -> list[Wave[Reached]]:
         """Where the peer is heard, or somebody who may be the peer: the first message tells nobody else anything."""
-        heard = sorted(await self.look(), key=lambda each: each.peer != peer)
-        likely = [each.sighting for each in heard if each.peer in (peer, None)]
-        places = [Place(each.bearer, each.address) for each in likely]
-        return self._waves(peer, request_id, [place for place in places if place not in known][:MAX_SEEN])
+        likely = [each for each in await self.look() if each.peer in (peer, None)]
+        places = [Place(each.sighting.bearer, each.sighting.address) for each in in_fair_order(likely, self.entropy)]
+        return self._waves(peer, request_id, _some_of_each([place for place in places if place not in known]))
+
+
+def _some_of_each(places: Iterable[Place]) -> list[Place]:
+    """The first `MAX_SEEN` of each bearer."""
+    counted: Counter[str] = Counter()
+    chosen = []
+    for place in places:
+        counted[place.bearer] += 1
+        if counted[place.bearer] <= MAX_SEEN:
+            chosen.append(place)
+    return chosen
 
 
 async def _leave(reached: Reached) -> None:
@@ -85,6 +96,7 @@ class Redial:
     redialling: Redialling
     delivering: Delivering
     channel: ClientChannel
+    hints: Sequence[Place] = ()
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def want(self) -> None:
@@ -103,7 +115,7 @@ class Redial:
         if self.channel.bearer is not None:
             self.redialling.whereabouts.failed(delivering.peer, self.channel.bearer)
         try:
-            link, known = await self.redialling.resume(delivering.peer, delivering.request_id)
+            link, known = await self.redialling.resume(delivering.peer, delivering.request_id, self.hints)
         except NodeError as problem:
             self.redialling.events.tell(
                 "peer_unreachable", delivering.request_id, code=problem.code, sentence=problem.sentence
@@ -111,6 +123,7 @@ class Redial:
             return
         if known:
             delivering.relinked(link)
+            await self.redialling.whereabouts.reached(delivering.peer, Place(link.bearer, link.raw.address))
             return
         self.channel.move(link)
         self.channel.give_up()

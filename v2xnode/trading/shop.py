@@ -79,6 +79,8 @@ class Shop:
         if not link.session.established:
             raise FrameInvalid("A link opens with a request or a resumption, and nothing else.")
         sale = await self._find_or_reopen(link)
+        if sale is None and link.resumed:  # a Decline would say that its entries have come
+            raise FrameInvalid("There is no room for this session now.")
         if sale is None:
             return [Plain(Decline(request_id=bytes(16), reason=Reason.REQUEST_UNKNOWN))]
         if not self.is_open and sale.delivering is None:
@@ -169,12 +171,12 @@ class Shop:
         sale = self._sales.get(link.session_id)
         if sale is not None and sale.peer != link.peer:
             return None
-        comes_back, link.resumed = link.resumed, False
-        if not comes_back or (sale is not None and not sale.is_over):
-            return sale
-        if not self._make_room(link.peer):
-            return None
-        return await self.reopen(link.peer, link.session_id) or sale
+        if link.resumed and (sale is None or sale.is_over):
+            if not self._make_room(link.peer):
+                return None
+            sale = await self.reopen(link.peer, link.session_id) or sale
+        link.resumed = False  # not before: the next frame of this link waits there for the same
+        return sale
 
     async def reopen(self, peer: bytes, request_id: bytes) -> Sale | None:
         """Go on with a session as the ledger has it, unless it goes on already: one at a time, since several frames may

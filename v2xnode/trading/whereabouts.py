@@ -1,7 +1,7 @@
 """Where peers can be reached: the last place of each on every bearer, what a session that was cut off dials first.
 
 Best first: a bearer on which the peer has not fallen silent lately, and of those the cheapest, as the owner orders
-them. Only places where a peer has proved its key are kept here; an identifier heard in passing is anybody's.
+them. Only places where a link to the peer was opened are kept here; an identifier heard in passing is anybody's.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from ledger import cbor
 from ledger.errors import LedgerError
-from v2xnode.trading.books import Books
+from v2xnode.events import EventLog
+from v2xnode.trading.books import Books, LedgerRefused
 
 DOCUMENT = "whereabouts"
 MAX_PEERS = 100
@@ -33,8 +34,9 @@ class Place:
 class Whereabouts:
     """Kept in the database, read once at start. prefer: bearers, cheapest first; link_ms: real monotonic time."""
 
-    def __init__(self, books: Books, prefer: Sequence[str], link_ms: Callable[[], int]) -> None:
+    def __init__(self, books: Books, events: EventLog, prefer: Sequence[str], link_ms: Callable[[], int]) -> None:
         self._books = books
+        self._events = events
         self._prefer = {bearer: rank for rank, bearer in enumerate(prefer)}
         self._link_ms = link_ms
         self._places: dict[bytes, dict[str, str]] = {}
@@ -70,28 +72,33 @@ class Whereabouts:
         return (failed_ms or 0) + 1 if is_ill else 0, self._prefer.get(bearer, len(self._prefer))
 
     def failed(self, peer: bytes, bearer: str) -> None:
-        """The peer fell silent on a bearer, or can't be reached there."""
+        """The peer fell silent on a bearer."""
         self._failed_ms.pop((peer, bearer), None)
         self._failed_ms[peer, bearer] = self._link_ms()
         while len(self._failed_ms) > MAX_PEERS:
             del self._failed_ms[next(iter(self._failed_ms))]
 
-    async def reached(self, peer: bytes, *places: Place) -> None:
-        """A peer has proved its key at these places, of which the last is the one in use."""
+    async def reached(self, peer: bytes, place: Place) -> None:
+        """A link to the peer was opened here. A ledger that can't keep that is told."""
         before = self._places.pop(peer, {})
         now = dict(before)
-        for place in places:
-            now.pop(place.bearer, None)
-            if len(place.address) <= MAX_ADDRESS_CHARS:
-                now[place.bearer] = place.address
-            self._failed_ms.pop((peer, place.bearer), None)
+        now.pop(place.bearer, None)
+        if len(place.address) <= MAX_ADDRESS_CHARS:
+            now[place.bearer] = place.address
+        self._failed_ms.pop((peer, place.bearer), None)
         while len(now) > MAX_PLACES:
             del now[next(iter(now))]
         self._places[peer] = now
         while len(self._places) > MAX_PEERS:
             del self._places[next(iter(self._places))]
         if list(now.items()) != list(before.items()):
+            await self._save()
+
+    async def _save(self) -> None:
+        try:
             await self._books.put(DOCUMENT, self._packed())
+        except LedgerRefused as problem:
+            self._events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
 
     def _packed(self) -> bytes:
         places = [[peer, *place] for peer, known in self._places.items() for place in known.items()]

@@ -112,6 +112,32 @@ def test_a_fixed_site_is_told_the_address_that_others_need(monkeypatch: pytest.M
     ok, sentence = findings(tmp_path)[1]["libp2p address"]
     assert (ok, "set port" in sentence) == (False, True)
     monkeypatch.setenv("V2XNODE_LIBP2P__PORT", "4001")
-    ok, sentence = findings(tmp_path)[1]["libp2p address"]
-    assert ok
-    assert "/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW" in sentence
+    for host, where in (("192.0.2.7", "/ip4/192.0.2.7"), ("2001:db8::7", "/ip6/2001:db8::7")):
+        monkeypatch.setenv("V2XNODE_LIBP2P__HOST", host)
+        ok, sentence = findings(tmp_path)[1]["libp2p address"]
+        assert ok
+        assert f"{where}/tcp/4001/p2p/12D3KooW" in sentence
+
+
+@pytest.mark.parametrize(
+    ("bearer", "settings"),
+    [
+        ("ble", {"BLE__ADAPTER": "hci0"}),
+        ("libp2p", {"LIBP2P__ENABLED": "true", "LIBP2P__BOOTSTRAP": '["somewhere"]'}),
+        ("coap", {"COAP__ENABLED": "true", "COAP__HOST": "nowhere at all"}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_one_finding_among_the_others(
+    bearer: str, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made(tmp_path)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"V2XNODE_{name}", value)
+    _, told = findings(tmp_path)
+    ok, sentence = told[f"{bearer} settings"]
+    assert not ok
+    assert f"[{bearer}]" in sentence
+    assert {"clock", "disk", "devices"} <= told.keys()
+    result = called("config", "check", "--data", tmp_path, "--json")
+    assert result.exit_code == 1
+    assert printed(result)["error"]["sentence"] in sentence

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -17,8 +17,9 @@ KEY = Plain(ResolvingKey(bytes(16)))
 class DeafLink:
     """An accepted link whose dialer has not subscribed, or has: it keeps what it is given."""
 
-    def __init__(self, *, subscribed: bool = True) -> None:
+    def __init__(self, *, subscribed: bool = True, number: int = 0) -> None:
         self.is_subscribed = subscribed
+        self.number = number
         self.pushed: list[tuple[list[Item], bool]] = []
         self.ended = False
 
@@ -87,13 +88,27 @@ def test_an_answer_carries_what_was_sent_meanwhile_and_nothing_is_pushed_then() 
 
 
 def test_another_link_takes_over_and_the_old_one_ends() -> None:
-    old, new = DeafLink(), DeafLink()
+    old, new = DeafLink(), DeafLink(number=1)
     channel = made(old)
-    channel.move(old)  # type: ignore[arg-type]
+    assert not channel.move(old)  # type: ignore[arg-type]
     assert not old.ended
-    channel.move(new)  # type: ignore[arg-type]
+    assert channel.move(new)  # type: ignore[arg-type]
     channel.send(KEY)
     assert (old.ended, old.pushed, len(new.pushed)) == (True, [], 1)
+
+
+def test_a_frame_of_the_link_before_takes_nothing_back() -> None:
+    old, new = DeafLink(), DeafLink(number=1)
+    channel = made(old)
+    channel.move(new)  # type: ignore[arg-type]
+    assert not channel.move(old)  # type: ignore[arg-type]
+    channel.send(KEY)
+    assert (new.ended, len(new.pushed), old.pushed) == (False, 1, [])
+
+
+def test_the_first_link_of_a_session_from_before_a_restart_is_none_that_was_moved() -> None:
+    channel = ProviderChannel(None)
+    assert not channel.move(DeafLink())  # type: ignore[arg-type]
 
 
 def test_what_nobody_listened_to_was_not_shown() -> None:
@@ -195,21 +210,24 @@ class LosingLink:
     @asynccontextmanager
     async def pushes(self) -> AsyncIterator[AsyncIterator[Any]]:
         async def told() -> AsyncIterator[Any]:
-            while True:
-                yield await self.pushed.get()
+            while (items := await self.pushed.get()) is not None:
+                yield items
 
         self.subscribed.set()
         yield told()
 
     async def aclose(self) -> None:
         self.closed.set()
+        await self.pushed.put(None)
 
 
 @asynccontextmanager
-async def running(link: LosingLink, heard: list[Any] | None = None) -> AsyncIterator[ClientChannel]:
+async def running(
+    link: LosingLink, heard: list[Any] | None = None, lost: Callable[[], None] = lambda: None
+) -> AsyncIterator[ClientChannel]:
     """A client's channel at work."""
     hear = (lambda _: None) if heard is None else heard.append
-    channel = ClientChannel(cast(Any, link), EventLog(real_clock()), hear, lambda _: None, lambda: None)
+    channel = ClientChannel(cast(Any, link), EventLog(real_clock()), hear, lambda _: None, lost)
     task = asyncio.create_task(channel.run())
     await link.subscribed.wait()
     try:
@@ -269,3 +287,17 @@ async def test_links_that_were_left_are_closed_also_where_the_channel_never_ran(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert all(link.closed.is_set() for link in links)
+
+
+async def test_a_subscription_that_ends_is_missed_unless_its_link_was_left() -> None:
+    old, new, lost = LosingLink(), LosingLink(), asyncio.Event()
+    async with running(old, lost=lost.set) as channel:
+        channel.move(cast(Any, new))
+        await old.closed.wait()
+        await new.subscribed.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not lost.is_set(), "the link that was left may end"
+        await new.pushed.put(None)
+        async with asyncio.timeout(2):
+            await lost.wait()

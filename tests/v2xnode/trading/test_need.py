@@ -19,7 +19,7 @@ from transports.memory import MemoryNetwork
 from v2xnode.envelope import FrameInvalid, is_entry
 from v2xnode.errors import RefusedByLimit, Unreachable
 from v2xnode.links import Links, RawItems
-from v2xnode.trading.asking import Wish
+from v2xnode.trading.asking import MAX_ASKED, Wish
 from v2xnode.trading.need import Agreement, Need
 from v2xnode.trading.whereabouts import Place
 
@@ -224,7 +224,7 @@ async def test_a_stranger_heard_on_two_bearers_gets_one_request_and_both_places_
         agreed = await here.need().agree([seen("0", "ble"), seen("0")])
         await agreed.asked.link.aclose()
         assert agreed.asked.link.bearer == "memory"
-        assert set(agreed.places) == {Place("memory", "0"), Place("ble", "0")}
+        assert set(agreed.elsewhere) == {Place("memory", "0"), Place("ble", "0")}
         assert len(here.client.told("offer")) == 1
         assert len(here.shops[0].told("offered")) == 1
         assert here.client.told("ask_failed") == []
@@ -271,3 +271,45 @@ async def test_an_identifier_that_somebody_repeats_does_not_hide_the_peer_behind
         await agreed.asked.link.aclose()
         assert agreed.asked.link.peer == key
         assert liar.told("offered") == []
+
+
+async def test_who_passes_on_a_providers_proof_and_is_silent_then_hides_it_for_a_head_start_only() -> None:
+    """A relay without the key, on the cheaper bearer, beside another seller whose offer would end the asking."""
+    memory, ble = memory_and_ble()
+    async with AsyncExitStack() as stack:
+        honest = await stack.enter_async_context(shop(10, CHEAP))
+        await stack.enter_async_context(honest.on(ble, "honest"))
+        dear = await stack.enter_async_context(shop(11, DEAR))
+        await stack.enter_async_context(dear.on(memory, "dear"))
+        client = await stack.enter_async_context(shop(2, role=Role.CLIENT))
+        links = await stack.enter_async_context(client.on(memory, "client", ble))
+        way = ble.transport("mallory")
+        await stack.enter_async_context(way.serving(Relay(None)))
+        await stack.enter_async_context(memory.transport("relay").serving(Relay(await way.dial("honest"))))
+        heard = [seen("relay"), seen("dear"), seen("honest", "ble")]
+        agreed = await client.need(WISH, links).agree(heard)
+        await agreed.asked.link.aclose()
+        assert agreed.asked.link.peer == honest.key
+        assert agreed.asked.link.raw.address == "honest"
+
+
+class Relay:
+    """Passes on the first frame and its answer, and nothing after that."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+
+    async def answer(self, frame: bytes, source: str) -> bytes | None:
+        link, self._link = self._link, None
+        return None if link is None else bytes(await link.request(frame, timeout_ms=5_000))
+
+    async def subscribed(self, frame: bytes, source: str, pusher: Any) -> bytes | None:
+        return None
+
+
+async def test_copies_of_one_peers_identifier_take_no_place_from_others() -> None:
+    async with street(CHEAP, DEAR) as here:
+        copies = [seen(f"copy {number}", "memory", b"k" * 32) for number in range(2 * MAX_ASKED)]
+        agreed = await here.need().agree([*copies, seen("0"), seen("1")])
+        await agreed.asked.link.aclose()
+        assert len(here.client.told("offer")) == 2

@@ -43,10 +43,16 @@ class Ways:
         async def story() -> str | None:
             won = await Race(self.leave).run(waves, more() if more is not None else None)
             self.ended_s = _now_s()
+            await cleared()
             return won
 
         with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             return runner.run(story())
+
+
+async def cleared() -> None:
+    """Until nothing of a race runs any more."""
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
 
 def _now_s() -> float:
@@ -120,6 +126,7 @@ def test_nothing_goes_on_behind_a_race_that_is_called_off() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2):
                 await Race(ways.leave).run([[ways.way("a", 60)], [ways.way("b", 60, stubborn=True)]], forever())
+        await cleared()
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
@@ -137,3 +144,17 @@ def test_a_way_that_raises_ends_the_race_with_its_error() -> None:
     with pytest.raises(ZeroDivisionError):
         ways.play([broken, ways.way("a", 60)])
     assert ways.given_up == ["a"]
+
+
+def test_the_winner_does_not_wait_for_a_loser_that_takes_its_time_to_end() -> None:
+    ways = Ways()
+
+    async def slow() -> str | None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(5)
+        return None
+
+    assert ways.play([slow, ways.way("quick", 0.5)]) == "quick"
+    assert ways.ended_s == pytest.approx(0.5)

@@ -1,6 +1,8 @@
 """Where peers were reached, across restarts, and which of their places comes first."""
 
 from tests.support.node_books import table
+from v2xnode.clock import real_clock
+from v2xnode.events import EventLog
 from v2xnode.trading.books import Books
 from v2xnode.trading.whereabouts import DOCUMENT, ILL_MS, MAX_ADDRESS_CHARS, MAX_PEERS, MAX_PLACES, Place, Whereabouts
 
@@ -22,7 +24,7 @@ class Time:
 
 
 def whereabouts(books: Books, link_ms: Time | None = None) -> Whereabouts:
-    return Whereabouts(books, ("coap", "ble", "libp2p"), link_ms or Time())
+    return Whereabouts(books, EventLog(real_clock()), ("coap", "ble", "libp2p"), link_ms or Time())
 
 
 async def test_a_peer_is_where_it_was_reached_last_also_after_a_restart() -> None:
@@ -41,11 +43,12 @@ async def test_a_peer_is_where_it_was_reached_last_also_after_a_restart() -> Non
 async def test_a_peer_that_moves_to_the_other_bearer_and_back_is_found_there_first() -> None:
     async with table() as world:
         places = whereabouts(world.client.books)
-        await places.reached(PEER, COAP, BLE)
+        await places.reached(PEER, BLE)
         await places.reached(PEER, COAP)
+        await places.reached(PEER, BLE)
         again = whereabouts(world.client.books)
         await again.load()
-        assert again.of(PEER) == places.of(PEER) == [COAP, BLE]
+        assert again.of(PEER) == places.of(PEER) == [BLE, COAP]
 
 
 async def test_the_peer_reached_longest_ago_is_forgotten_first() -> None:
@@ -53,7 +56,8 @@ async def test_the_peer_reached_longest_ago_is_forgotten_first() -> None:
         places = whereabouts(world.client.books)
         longest = [Place(f"bearer {number}", "a" * MAX_ADDRESS_CHARS) for number in range(MAX_PLACES)]
         for number in range(MAX_PEERS + 1):
-            await places.reached(number.to_bytes(32, "big"), *longest)
+            for place in longest:
+                await places.reached(number.to_bytes(32, "big"), place)
         assert places.of(bytes(32)) == []
         assert places.of((1).to_bytes(32, "big")) == longest[::-1]
         await places.reached((1).to_bytes(32, "big"), BLE)
@@ -66,7 +70,8 @@ async def test_the_peer_reached_longest_ago_is_forgotten_first() -> None:
 async def test_an_address_without_end_is_not_kept() -> None:
     async with table() as world:
         places = whereabouts(world.client.books)
-        await places.reached(PEER, BLE, Place("coap", "a" * (MAX_ADDRESS_CHARS + 1)))
+        await places.reached(PEER, BLE)
+        await places.reached(PEER, Place("coap", "a" * (MAX_ADDRESS_CHARS + 1)))
         assert places.of(PEER) == [BLE]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SPEED = 8
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
 SCHEMA = "v2xnode-demo/1"
-Transport = Literal["coap", "ble", "libp2p", "memory"]
+Bearer = Literal["coap", "ble", "libp2p", "memory"]
 DATABASE_FILE = "node.db"
 
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     transport: Annotated[
-        Transport,
+        Bearer,
         typer.Option(help="ble: in a virtual air, without a radio; memory: all nodes in this process."),
     ] = "coap",
     speed: Annotated[int, typer.Option(min=1, max=60, help="World seconds a real second.")] = SPEED,
@@ -66,7 +66,7 @@ def _directory(keep: Path | None, stack: ExitStack) -> Path:
     return keep.resolve()
 
 
-async def _run(directory: Path, transport: Transport, speed: int, tamper: bool, serve: bool, output: Output) -> int:
+async def _run(directory: Path, transport: Bearer, speed: int, tamper: bool, serve: bool, output: Output) -> int:
     from v2xnode.cli.demo.story import Story
 
     began = time.monotonic()
@@ -115,7 +115,7 @@ def _unsettled(told: "Told", output: Output) -> int:
 
 
 @asynccontextmanager
-async def _stage(directory: Path, transport: Transport, speed: int) -> AsyncIterator[Any]:
+async def _stage(directory: Path, transport: Bearer, speed: int) -> AsyncIterator[Any]:
     from v2xnode.cli.demo.inside import inside
     from v2xnode.cli.demo.processes import running
 

@@ -61,7 +61,8 @@ async def _says_where(process: asyncio.subprocess.Process, log: Path) -> None:
     except TimeoutError:
         line = b""
     if not line:
-        raise LocalError(f"The virtual air did not start; it needs v2xnode[virtual-ble]. See {log}.", code="air_failed")
+        sentence = f"The virtual air did not start: see {log}. It needs v2xnode[virtual-ble]."
+        raise LocalError(sentence, code="air_failed")
 
 
 @asynccontextmanager
