@@ -15,7 +15,7 @@ from transports.secure import Accepted, Acceptor, Dialer, Reason, Send, Silence
 from transports.varint import encode_varint
 from v2xnode.envelope import FrameInvalid, Plain, pack, sign_letter
 from v2xnode.identity import Identity
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.client_channel import ClientChannel
 from v2xnode.trading.delivering import MAX_UNANSWERED
 from v2xnode.trading.shop import MAX_REQUESTS
 

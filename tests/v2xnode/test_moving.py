@@ -13,7 +13,7 @@ from market.terms import Close, Interval
 from market.units import Service
 from tests.support.node_pair import LOOK_MS, Town, agree, town, until, wish
 from transports.memory import MemoryNetwork
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.client_channel import ClientChannel
 
 CAR_A, CAR_B, HOUSE = "car_a", "car_b", "house"
 

@@ -13,7 +13,7 @@ from v2xnode.config import CONFIG_FILE
 from v2xnode.errors import ConfigError, LocalError, NodeError, RefusedByLimit, Unreachable, UsageError
 from v2xnode.node import Doorkeeper
 from v2xnode.trading.asking import Wish
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.client_channel import ClientChannel
 
 CAR_A, CAR_B, HOUSE = "car_a", "car_b", "house"
 

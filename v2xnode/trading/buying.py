@@ -21,10 +21,10 @@ from v2xnode.links import Links
 from v2xnode.paths import Connectors
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.client_channel import ClientChannel
 from v2xnode.trading.deliveries import Deliveries
 from v2xnode.trading.delivering import Delivering
-from v2xnode.trading.delivering import Heard as HeardItems
+from v2xnode.trading.inbox import Heard as HeardItems
 from v2xnode.trading.need import Need
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.redial import Look, Redial, Redialling

@@ -16,7 +16,7 @@ from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.power.errors import InterlockError
 from v2xnode.trading.books import Books, LedgerRefused
-from v2xnode.trading.channel import DRAIN_AGAIN_MS, DRAIN_MS, ClientChannel
+from v2xnode.trading.client_channel import DRAIN_AGAIN_MS, DRAIN_MS, ClientChannel
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.owner import Owner
 

@@ -43,7 +43,10 @@ from v2xnode.metering import (
     PlugTold,
 )
 from v2xnode.trading.books import Books, LedgerRefused
-from v2xnode.trading.channel import Channel, ClientChannel, ProviderChannel
+from v2xnode.trading.channel import Channel
+from v2xnode.trading.client_channel import ClientChannel
+from v2xnode.trading.inbox import Arrived, Heard, Question, Relinked
+from v2xnode.trading.provider_channel import ProviderChannel
 from v2xnode.trading.walk import Walk
 
 MAX_INBOX = 512
@@ -62,46 +65,6 @@ class DeliveryMachine(Protocol):
     def handle(self, event: object, now_ms: int) -> Sequence[Any]: ...
 
     def deadline_ms(self) -> int | None: ...
-
-
-@dataclass(slots=True)
-class Question:
-    """A frame of the client's that waits for the session's answer."""
-
-    link: AcceptedLink
-    items: RawItems
-    answer: "asyncio.Future[Sequence[Item]]"
-
-    def leave(self) -> None:
-        """Nobody looks at it: entries in it will have to be said again."""
-        if self.answer.done():
-            return
-        if any(is_entry(raw) for raw in self.items):
-            self.answer.set_exception(FrameInvalid("This session takes no entries now."))
-        else:
-            self.answer.set_result(())
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Items that the provider answered or pushed."""
-
-    items: RawItems
-
-
-@dataclass(frozen=True, slots=True)
-class Relinked:
-    """The provider was reached again and goes on with the session; the link moves with this event and not before, so
-    that nothing is said on the new one that rests on the old one."""
-
-    link: DialledLink
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """The peer has these entries of ours."""
-
-    digests: tuple[bytes, ...]
 
 
 def _is_status(raw: list[Any]) -> bool:

@@ -18,10 +18,12 @@ from v2xnode.metering import PowerPath
 from v2xnode.paths import Connectors, limits_of
 from v2xnode.power.events import CHADEMO_WELD_LIMIT_MV, WELD_LIMIT_MV, Begin
 from v2xnode.trading.books import Books
-from v2xnode.trading.channel import ClientChannel, ProviderChannel
-from v2xnode.trading.delivering import Arrived, Delivering, Heard
+from v2xnode.trading.client_channel import ClientChannel
+from v2xnode.trading.delivering import Delivering
+from v2xnode.trading.inbox import Arrived, Heard
 from v2xnode.trading.need import NONCE_BYTES
 from v2xnode.trading.need import Agreement as Agreed
+from v2xnode.trading.provider_channel import ProviderChannel
 from v2xnode.trading.remains import Remains
 from v2xnode.trading.selling import Selling
 from v2xnode.trading.walk import Walk, fresh_pattern

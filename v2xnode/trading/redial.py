@@ -16,7 +16,7 @@ from v2xnode.errors import NodeError, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.links import DialledLink, Links
 from v2xnode.trading.books import Books
-from v2xnode.trading.channel import ClientChannel
+from v2xnode.trading.client_channel import ClientChannel
 from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.race import Race, Wave
 from v2xnode.trading.whereabouts import Place, Whereabouts

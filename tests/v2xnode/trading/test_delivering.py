@@ -14,8 +14,9 @@ from v2xnode.devices.interface import Reading
 from v2xnode.envelope import FrameInvalid, Link, Plain, in_full, message_of
 from v2xnode.metering import Metered
 from v2xnode.node import Node
-from v2xnode.trading.channel import ProviderChannel
-from v2xnode.trading.delivering import MAX_INBOX, MAX_UNANSWERED, Delivering, Heard
+from v2xnode.trading.delivering import MAX_INBOX, MAX_UNANSWERED, Delivering
+from v2xnode.trading.inbox import Heard
+from v2xnode.trading.provider_channel import ProviderChannel
 
 CAR_A, CAR_B = "car_a", "car_b"
 PATIENCE_S = 30
