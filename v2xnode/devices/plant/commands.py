@@ -146,7 +146,7 @@ def _close(plant: "Plant", terminal: Terminal, _: Close) -> None:
 
 def _note_unsafe_closing(plant: "Plant", terminal: Terminal, path: Path) -> None:
     broken = []
-    if not path.ready(plant.now_ms):
+    if not path.looked_ready(plant.now_ms):
         broken.append("close_unchecked")
     if not terminal.locked:
         broken.append("close_unlocked")

@@ -18,6 +18,9 @@ MAINS_MV = 230_000
 CHECK_MS = 1_500
 """How long an insulation test, or the test of a residual current device, takes."""
 
+UNSEEN_MS = 500
+"""Two looks and a half; an output is off within 2 s at the latest (t13)."""
+
 INNER_DISCHARGE_MS = 800
 """How long a converter's own bus takes to discharge; t13 allows 2 s."""
 
@@ -48,6 +51,12 @@ class Path:
         """The master's status: its check is done and good, and it has not been opened since."""
         since = self.master.checking_since_ms
         return since is not None and now_ms >= since + CHECK_MS and self._sound()
+
+    def looked_ready(self, now_ms: int) -> bool:
+        """`ready`, as far as a node can know: it looks five times a second, and its command takes its time. Who closes
+        within that after the master has opened finds it opened at its next look, and nothing is live meanwhile."""
+        until = self.master.ready_until_ms
+        return self.ready(now_ms) or (until is not None and now_ms <= until + UNSEEN_MS and self._sound())
 
     def _sound(self) -> bool:
         faults = self.master.faults | self.follower.faults

@@ -153,6 +153,9 @@ class Plant:
     def open(self, terminal: Terminal, why: str) -> None:
         """Everything off at one terminal, as `interface.Open`."""
         was_closed, had_permit = terminal.closed, terminal.permit is not None
+        path = self.path_of(terminal)
+        if path is not None and path.master is terminal and path.ready(self.now_ms):
+            terminal.ready_until_ms = self.now_ms
         with reshape(self, terminal, letting_go=True):
             terminal.open()
         if had_permit:

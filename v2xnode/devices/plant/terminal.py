@@ -95,6 +95,8 @@ class Terminal:
         self.pending: tuple[int, int] | None = None
         self.monitor_on = False
         self.checking_since_ms: int | None = None
+        self.ready_until_ms: int | None = None
+        """When a master whose check was good opened last."""
         self.reads_since_ms = 0
         self.inner = Ramp(0, 0, 0, 0)
         self.tripped = ""

@@ -5,7 +5,8 @@ import pytest
 from market.terms import Profile
 from tests.support.power_harness import make_bench
 from v2xnode.devices.errors import DeviceRefused
-from v2xnode.devices.interface import CableCheck, Close, Direction, Emit, Lock, Permit, Precharge, Unlock
+from v2xnode.devices.interface import CableCheck, Close, Direction, Emit, Lock, Open, Permit, Precharge, Unlock
+from v2xnode.devices.plant.path import UNSEEN_MS
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.terminal import Fault
 
@@ -32,6 +33,21 @@ def test_closing_unchecked_unlocked_or_on_another_voltage_is_a_violation() -> No
     plant = make_bench(Profile.DC_BPT).plant
     plant.command("p1", [Permit(1_000, Direction.OUT, 1_000), Close()])
     assert rules(plant) == {"close_unchecked", "close_unlocked", "close_unmatched"}
+
+
+@pytest.mark.parametrize(("later_ms", "broken"), [(UNSEEN_MS, set()), (UNSEEN_MS + 1, {"close_unchecked"})])
+def test_closing_in_the_moment_in_which_the_master_opens_can_not_be_known_and_later_is_a_violation(
+    later_ms: int, broken: set[str]
+) -> None:
+    bench = make_bench(Profile.DC_BPT)
+    bench.energise()
+    plant = bench.plant
+    plant.command("p1", [Open()])
+    plant.command("c1", [Open()])
+    plant.advance(plant.now_ms + later_ms)
+    plant.command("p1", [Permit(1_000, Direction.OUT, 1_000), Close()])
+    assert rules(plant) - {"close_unmatched"} == broken
+    assert plant.sense("p1").power_w == 0
 
 
 def test_no_pattern_on_a_live_cable_nor_from_the_follower() -> None:
