@@ -17,8 +17,9 @@ STOP_S = 10
 """How long a run may take to end after it was cancelled; measured: 10-25 ms."""
 STOPPED = "the libp2p bearer is stopped"
 T = TypeVar("T")
-Main = Callable[[Callable[[], None]], Awaitable[None]]
-"""What runs on the trio side until it is cancelled; it calls its argument once it is ready."""
+Main = Callable[[Callable[[T], None]], Awaitable[None]]
+"""What runs on the trio side until it is cancelled; it calls its argument once it is ready, with what the asyncio side
+has to know."""
 
 
 class BridgeStuck(LocalTransportError):
@@ -32,7 +33,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._ready: asyncio.Future[Any] = self._loop.create_future()
         self._ended: asyncio.Future[Exception | None] = self._loop.create_future()
         self._stopping = False
         self._scope = trio.CancelScope()
@@ -42,8 +43,9 @@ class Bridge:
 
     # The asyncio side
 
-    async def start(self, main: Main) -> None:
-        """Begin; returns when `main` is ready. Raises what it raised before it was."""
+    async def start(self, main: Main[T]) -> T:
+        """Begin; returns what `main` says when it is ready, also if it dies right after. Raises what it raised before
+        it was."""
         self._thread = threading.Thread(target=self._run, args=(main,), name="libp2p", daemon=True)
         self._thread.start()
         try:
@@ -54,6 +56,8 @@ class Bridge:
         if not self._ready.done():
             self._thread.join()
             raise _lone(self._ended.result() or LinkLost(STOPPED))
+        said: T = self._ready.result()
+        return said
 
     async def ended(self) -> Exception | None:
         """Wait until the run is over, and return what it died of, if it was not stopped."""
@@ -133,7 +137,7 @@ class Bridge:
         finally:
             self.to_asyncio(*tell)
 
-    def _run(self, main: Main) -> None:
+    def _run(self, main: Main[Any]) -> None:
         """The thread."""
         problem: Exception | None = None
         try:
@@ -143,13 +147,13 @@ class Bridge:
         finally:
             self.to_asyncio(_succeed, self._ended, problem)
 
-    async def _root(self, main: Main) -> None:
+    async def _root(self, main: Main[Any]) -> None:
         self._token = trio.lowlevel.current_trio_token()
         if self._stopping:  # before there was a token
             return
         with self._scope:
             async with trio.open_nursery() as self._nursery:
-                await main(lambda: self.to_asyncio(_succeed, self._ready, None))
+                await main(lambda said: self.to_asyncio(_succeed, self._ready, said))
                 self._nursery.cancel_scope.cancel()
 
 

@@ -81,7 +81,7 @@ class Guard(INotifee):
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
         """Forget what identify learned of the peer."""
-        with contextlib.suppress(BaseLibp2pError):
+        with contextlib.suppress(BaseLibp2pError, KeyError):  # PeerStoreError is the latter only
             self._host.get_peerstore().clear_peerdata(conn.muxed_conn.peer_id)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:

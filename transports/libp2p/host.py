@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from transports.errors import LinkLost
+from transports.identifier import ANNOUNCEMENT_BYTES
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.bridge import Bridge
 from transports.libp2p.gossip import Mesh
@@ -39,10 +40,11 @@ from transports.libp2p.library import (
 )
 from transports.libp2p.muxer import BoundedMuxers, BoundedYamux
 from transports.libp2p.pipe import FOREIGN, StreamPipe, let_go
-from transports.libp2p.sighting import SIGHTING_BYTES, SIGHTING_PROTOCOL
 from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, opened
 
 TRADE_PROTOCOL = "/v2x/trade/1.0.0"
+SIGHTING_PROTOCOL = "/v2x/sighting/1.0.0"
+"""The acceptor says what it shows to everybody (`transports/identifier.py`), and closes the stream."""
 UPGRADE_S = 8
 """For TCP, Noise and yamux, of either direction; measured: 30-60 ms on one machine, and some ten round trips on a slow
 link. A stranger who connects and says nothing holds one of the connections for so long."""
@@ -96,14 +98,10 @@ class Host:
         self._sockets: Sockets | None = None
         self._host: BasicHost | None = None
 
-    @property
-    def port(self) -> int:
-        return int(self._running()[0].address.value_for_protocol("tcp") or 0)
-
-    async def run(self, host: str, port: int, started: Callable[[], None]) -> None:
-        """Listen and answer until cancelled. Raises PortTaken."""
+    async def run(self, host: str, port: int, started: Callable[[int], None]) -> None:
+        """Listen and answer until cancelled. started: called with the TCP port. Raises PortTaken."""
         async with opened(host, port, self._counters) as sockets, self._hosted(sockets):
-            started()
+            started(sockets.port)
             await trio.sleep_forever()
 
     @asynccontextmanager
@@ -352,6 +350,6 @@ async def _read_all(stream: INetStream) -> bytes:
     """What comes until the end, one byte more than a sighting at most."""
     data = b""
     with contextlib.suppress(EOFError):
-        while len(data) <= SIGHTING_BYTES and (more := await stream.read(SIGHTING_BYTES + 1)):
+        while len(data) <= ANNOUNCEMENT_BYTES and (more := await stream.read(ANNOUNCEMENT_BYTES + 1)):
             data += more
     return data

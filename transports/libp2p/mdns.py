@@ -6,6 +6,7 @@ silent.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import secrets
@@ -22,7 +23,8 @@ from transports.libp2p.address import InvalidAddress, PeerAddress, parse_address
 SERVICE = "_p2p._udp.local."
 ADDRESS_PREFIX = b"dnsaddr"
 MAX_NAMES = 64
-"""Services on the local network that we know of; then the oldest goes."""
+"""Services on the local network that we know of; then the oldest goes of which no address is known, and if there is
+none, the new one is not heard."""
 MAX_ADDRESSES = 4
 """Of one service; a peer that serves on more networks is reached on one of these."""
 MAX_TEXT_BYTES = 1_300
@@ -41,7 +43,9 @@ class Surroundings:
         self._zeroconf = zeroconf
         self._own = tuple(own)[:MAX_ADDRESSES]
         self._name = f"{secrets.token_hex(NAME_BYTES)}.{SERVICE}"
-        self._names: OrderedDict[str, None] = OrderedDict()
+        self._names: OrderedDict[str, tuple[PeerAddress, ...]] = OrderedDict()
+        """With the addresses behind each; none until it is resolved, or when it is the name of nobody."""
+        self._resolving: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._wanted = False
         self._changed = asyncio.Event()
@@ -54,32 +58,57 @@ class Surroundings:
     async def peers(self) -> AsyncIterator[PeerAddress]:
         """Everybody who is known, and whoever turns up while this is iterated over; it has no end. A peer may come
         again under another address."""
-        done: set[str] = set()
+        for name in [name for name, addresses in self._names.items() if not addresses]:
+            self._resolve(name)
+        given: set[PeerAddress] = set()
         while True:
-            self._news.clear()
-            for name in [name for name in self._names if name not in done]:
-                done.add(name)
-                for address in await self._addresses(name):
+            news = self._news
+            known = {address: None for addresses in self._names.values() for address in addresses}
+            for address in known:
+                if address not in given:
                     yield address
-            done &= set(self._names)
-            await self._news.wait()
-
-    async def _addresses(self, name: str) -> list[PeerAddress]:
-        info = AsyncServiceInfo(SERVICE, name)
-        try:
-            found = await info.async_request(self._zeroconf.zeroconf, RESOLVE_MS)
-        except FOREIGN:
-            return []
-        return list(addresses_in(info.text or b"")) if found else []
+            given = set(known)
+            await news.wait()
 
     def heard(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         """Called by the browser, on the event loop."""
-        self._names.pop(name, None)
-        if state_change is not ServiceStateChange.Removed and name != self._name:
-            self._names[name] = None
+        if state_change is ServiceStateChange.Removed:
+            self._forget(name)
+        elif name != self._name:
+            self._names[name] = self._names.pop(name, ())
             if len(self._names) > MAX_NAMES:
-                self._names.popitem(last=False)
-            self._news.set()
+                self._forget(next((old for old, addresses in self._names.items() if not addresses), name))
+            self._resolve(name)
+
+    def _forget(self, name: str) -> None:
+        self._names.pop(name, None)
+        if name in self._resolving:
+            self._resolving.pop(name).cancel()
+
+    def _resolve(self, name: str) -> None:
+        """All at the same time: a name of nobody takes as long as it may."""
+        if name in self._names and name not in self._resolving:
+            task = self._resolving[name] = asyncio.create_task(self._learn(name))
+            task.add_done_callback(lambda done: self._resolved(name, done))
+
+    def _resolved(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._resolving.get(name) is task:
+            del self._resolving[name]
+
+    async def _learn(self, name: str) -> None:
+        info = AsyncServiceInfo(SERVICE, name)
+        with contextlib.suppress(*FOREIGN):
+            if await info.async_request(self._zeroconf.zeroconf, RESOLVE_MS) and name in self._names:
+                self._names[name] = tuple(addresses_in(info.text or b""))
+                self._news.set()
+                self._news = asyncio.Event()
+
+    async def aclose(self) -> None:
+        """Resolve nothing any more."""
+        tasks = list(self._resolving.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def keep_shown(self) -> None:
         """Tell the network what `show` wants; until cancelled."""
@@ -130,6 +159,7 @@ async def looking(own: Iterable[PeerAddress]) -> AsyncIterator[Surroundings | No
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
             await browser.async_cancel()
+            await surroundings.aclose()
     finally:
         await zeroconf.async_close()
 

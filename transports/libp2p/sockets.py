@@ -121,8 +121,8 @@ class Sockets(ITransport):
         self._listener = listener
         self._nursery = nursery
         self._accepts = SourceRates(burst=ACCEPTS_BURST, refill_ms=ACCEPT_REFILL_MS, sources=ACCEPT_SOURCES)
-        host, port = listener.socket.getsockname()[:2]
-        self.address = Multiaddr(endpoint(host, port))
+        host, self.port = listener.socket.getsockname()[:2]
+        self.address = Multiaddr(endpoint(host, self.port))
 
     async def dial(self, maddr: Multiaddr) -> IRawConnection:
         family, host = _host(maddr)

@@ -53,14 +53,14 @@ class LoopbackBench:
 
 def sockets_of(node: Libp2pTransport) -> Sockets:
     """To be looked at only: they belong to the trio side."""
-    host = node._running()._host
+    host = node._running().lives.host
     assert host is not None
     return host._running()[0]
 
 
 async def on_host(node: Libp2pTransport, look: Callable[[Swarm], T]) -> T:
     """See what is so on the node's trio side."""
-    bridge, host = node._running()._bridge, node._running()._host
+    bridge, host = node._running().lives.bridge, node._running().lives.host
     assert bridge is not None
     assert host is not None
     swarm = host._running()[1].get_network()
@@ -82,6 +82,6 @@ def kill(node: Libp2pTransport) -> None:
     async def fail() -> None:
         raise Fault
 
-    bridge = node._running()._bridge
+    bridge = node._running().lives.bridge
     assert bridge is not None
     assert bridge.to_trio(bridge.spawn, fail)

@@ -8,7 +8,7 @@ import pytest
 from tests.transports.libp2p.needs import MISSING
 
 HERE = Path(__file__).parent
-WITHOUT_LIBRARY = {"test_address.py", "test_framing.py", "test_probe.py", "test_settings.py", "test_sighting.py"}
+WITHOUT_LIBRARY = {"test_address.py", "test_framing.py", "test_probe.py", "test_settings.py"}
 """They run wherever the core does."""
 
 

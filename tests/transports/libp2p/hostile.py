@@ -71,13 +71,13 @@ class Attacker:
 async def attacking(victim: str) -> AsyncIterator[Attacker]:
     bridge, hosts = Bridge(), list[BasicHost]()
 
-    async def run(started: Callable[[], None]) -> None:
+    async def run(started: Callable[[None], None]) -> None:
         async with opened("127.0.0.1", 0, Counters()) as sockets:  # the library leaves its own open
             host = new_host(create_new_key_pair(os.urandom(32)), muxer_preference="YAMUX", transports=[sockets])
             assert isinstance(host, BasicHost)
             hosts.append(host)
             async with host.run(listen_addrs=[]):
-                started()
+                started(None)
                 await trio.sleep_forever()
 
     await bridge.start(run)

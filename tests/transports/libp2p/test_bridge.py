@@ -12,8 +12,8 @@ from transports.errors import LinkLost
 from transports.libp2p.bridge import Bridge
 
 
-async def idle(started: Callable[[], None]) -> None:
-    started()
+async def idle(started: Callable[[None], None]) -> None:
+    started(None)
     await trio.sleep_forever()
 
 
@@ -92,7 +92,7 @@ async def test_stopping_tells_those_who_wait() -> None:
 
 
 async def test_what_fails_before_it_is_ready_is_told_as_it_is() -> None:
-    async def fail(started: Callable[[], None]) -> None:
+    async def fail(started: Callable[[None], None]) -> None:
         async with trio.open_nursery():
             raise Fault
 
@@ -104,8 +104,21 @@ async def test_what_fails_before_it_is_ready_is_told_as_it_is() -> None:
     assert threading.active_count() == threads
 
 
+async def test_what_dies_right_after_it_was_ready_has_said_what_it_had_to_say() -> None:
+    async def die(started: Callable[[int], None]) -> None:
+        started(4001)
+        raise Fault
+
+    bridge = Bridge()
+    assert await bridge.start(die) == 4001
+    problem = await bridge.ended()
+    assert isinstance(problem, ExceptionGroup)
+    assert problem.subgroup(Fault) is not None
+    await bridge.stop()
+
+
 async def test_giving_up_the_start_leaves_nothing() -> None:
-    async def never_ready(started: Callable[[], None]) -> None:
+    async def never_ready(started: Callable[[None], None]) -> None:
         await trio.sleep_forever()
 
     threads = threading.active_count()

@@ -14,7 +14,7 @@ from tests.transports.libp2p.bench import LoopbackBench, kill
 from tests.transports.libp2p.hostile import attacking
 from transports.errors import FrameTooLarge, LocalTransportError
 from transports.libp2p import host as host_module
-from transports.libp2p import transport as transport_module
+from transports.libp2p import lives as lives_module
 from transports.libp2p.gossip import (
     MAX_NOTICE_BYTES,
     MAX_PUBLISHING,
@@ -118,7 +118,7 @@ async def test_nobody_passes_on_what_nobody_checks() -> None:
 
 
 async def test_the_gossip_goes_on_when_its_middle_died_and_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport_module, "FIRST_RESTART_MS", 20)
+    monkeypatch.setattr(lives_module, "FIRST_RESTART_MS", 20)
     monkeypatch.setattr(host_module, "KEEP_S", 0.2)
     async with village() as place:
         hub = await place.node("b")

@@ -45,11 +45,11 @@ async def honest() -> AsyncIterator[tuple[Libp2pTransport, Link]]:
     node, customer = bench.libp2p("b"), bench.libp2p("a")
     async with node.serving(Peer()), customer.serving(Peer()):
         link = await customer.dial(bench.address("b"))
-        life = node._running()._bridge
+        life = node._running().lives.bridge
         assert await link.request(b"before", timeout_ms=5_000) == b"before"
         yield node, link
         assert await link.request(b"after", timeout_ms=5_000) == b"after"
-        assert node._running()._bridge is life, "it died of it and was started again"
+        assert node._running().lives.bridge is life, "it died of it and was started again"
         await link.aclose()
 
 

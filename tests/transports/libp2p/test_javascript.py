@@ -15,9 +15,8 @@ import pytest
 from tests.contract.transport_contract import Peer, look
 from tests.transports.libp2p.bench import seed_of
 from transports.interface import Announcement
-from transports.libp2p.host import TRADE_PROTOCOL
+from transports.libp2p.host import SIGHTING_PROTOCOL, TRADE_PROTOCOL
 from transports.libp2p.settings import Libp2pSettings
-from transports.libp2p.sighting import SIGHTING_PROTOCOL
 from transports.libp2p.transport import Libp2pTransport
 
 SOURCE = Path(__file__).parent / "js"

@@ -1,18 +1,22 @@
 """The trio side dies, and is started again."""
 
 import asyncio
+import dataclasses
 import logging
 import socket
 import threading
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from tests.contract.transport_contract import Peer, look, open_descriptors
-from tests.transports.libp2p.bench import LoopbackBench, kill
+from tests.transports.libp2p.bench import Fault, LoopbackBench, kill
 from transports.errors import LinkLost
 from transports.interface import Link
-from transports.libp2p import transport as module
+from transports.libp2p import lives as module
+from transports.libp2p.host import Host
 from transports.libp2p.transport import Libp2pTransport
+from transports.libp2p.vicinity import Vicinity
 
 
 @pytest.fixture(autouse=True)
@@ -112,9 +116,72 @@ async def test_stopping_while_it_is_down() -> None:
     threads = threading.active_count()
     async with node.serving(Peer()):
         kill(node)
-        bridge = node._running()._bridge
+        bridge = node._running().lives.bridge
         assert bridge is not None
         assert isinstance(await bridge.ended(), ExceptionGroup)
         with pytest.raises(LinkLost):
             await node.dial(bench.address("b"))
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("after_it_was_ready", [True, False])
+async def test_a_life_that_ends_at_its_start_is_followed_by_another(
+    after_it_was_ready: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = LoopbackBench()
+    dialer, acceptor = bench.libp2p("a"), bench.libp2p("b")
+    monkeypatch.setattr(module, "FIRST_RESTART_MS", 500)
+    async with acceptor.serving(Peer()), dialer.serving(Peer()):
+        link = await dialer.dial(bench.address("b"))
+        kill(acceptor)
+        async with asyncio.timeout(5):
+            while acceptor._running().lives.host is not None:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(Host, "run", short_lived(3, after_it_was_ready=after_it_was_ready))
+        assert await answered(link, within_s=20) == b"again"
+        await link.aclose()
+    assert [record.levelno for record in caplog.records if record.name == module.__name__] == [logging.ERROR] * 4
+
+
+async def test_what_ends_the_first_start_is_told_as_the_bearers_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "run", short_lived(1, after_it_was_ready=False))
+    threads = threading.active_count()
+    with pytest.raises(module.NotStarted, match="Fault"):
+        async with LoopbackBench().libp2p("a").serving(Peer()):
+            pytest.fail("it serves without a host")
+    assert threading.active_count() == threads
+
+
+Run = Callable[[Host, str, int, Callable[[int], None]], Awaitable[None]]
+
+
+def short_lived(lives: int, *, after_it_was_ready: bool) -> Run:
+    """A host whose first lives end at their start, as one does that a stranger sends what the library can't bear."""
+    left, real = [lives], Host.run
+
+    async def run(host: Host, where: str, port: int, started: Callable[[int], None]) -> None:
+        if not left[0]:
+            await real(host, where, port, started)
+            return
+        left[0] -= 1
+        if after_it_was_ready:
+            started(port)
+        raise Fault
+
+    return run
+
+
+async def test_a_part_that_does_not_stop_keeps_no_other_from_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Vicinity.aclose
+
+    async def fail(vicinity: Vicinity) -> None:
+        await real(vicinity)
+        raise Fault
+
+    monkeypatch.setattr(Vicinity, "aclose", fail)
+    node = Libp2pTransport(dataclasses.replace(LoopbackBench().settings("a"), mdns=True))
+    threads = threading.active_count()
+    with pytest.raises(Fault):
+        async with node.serving(Peer()):
+            assert threading.active_count() > threads
     assert threading.active_count() == threads
