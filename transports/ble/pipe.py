@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from transports.ble.assembly import Assembly
 from transports.duplex.message import MAX_MESSAGE_BYTES
-from transports.errors import LinkLost
-from transports.framing import Fragmenter, Reassembler
+from transports.errors import LinkLost, Malformed
+from transports.framing import Fragmenter
 
 SEND_MS = 10_000
 """How long one fragment may wait for room: the supervision time-out of a link is 0.5 to 6 s, so this one is dead."""
@@ -40,8 +41,7 @@ class FragmentPipe:
     """A `Pipe` over one link. A link keeps its fragments in order and loses none, so a fragment that can't belong where
     it came means a peer that is broken: the pipe is lost, and whoever needs it dials again.
 
-    put: sends one fragment. patience_ms: within it the first message, and then each next one, must have come; None is
-    for ever (the dialer's end, above which requests have deadlines of their own).
+    put: sends one fragment.
     """
 
     def __init__(
@@ -49,13 +49,11 @@ class FragmentPipe:
         packets: Packets,
         put: Callable[[bytes], Awaitable[None]],
         octets: Octets,
-        patience_ms: tuple[int, int] | None = None,
     ) -> None:
         self._packets = packets
         self._put = put
         self._octets = octets
-        self._patience_ms = patience_ms
-        self._reassembler = Reassembler(longest=MAX_MESSAGE_BYTES)
+        self._assembly = Assembly(MAX_MESSAGE_BYTES)
         self._said = 0
         self._closed = False
         self.broken: str | None = None
@@ -82,16 +80,17 @@ class FragmentPipe:
         """One call at a time."""
         if self._closed:
             raise LinkLost("the link was closed")
-        if self._patience_ms is None:
-            return await self._next()
-        try:
-            async with asyncio.timeout(self._patience_ms[0] / 1000):
-                message = await self._next()
-        except TimeoutError:
-            await self.aclose()
-            raise LinkLost(f"{self.source} said nothing in {self._patience_ms[0]} ms") from None
-        self._patience_ms = (self._patience_ms[1], self._patience_ms[1])
-        return message
+        while True:
+            fragment = await self._packets.receive()
+            self._octets.received += len(fragment)
+            try:
+                message = self._assembly.take(fragment)
+            except Malformed as problem:
+                self.broken = str(problem)
+                await self.aclose()
+                raise LinkLost(f"{self.source} does not keep to the protocol ({problem})") from problem
+            if message is not None:
+                return message
 
     async def aclose(self) -> None:
         self._closed = True
@@ -106,15 +105,3 @@ class FragmentPipe:
                 await self._put(fragment)
         except TimeoutError:
             raise LinkLost(f"{self.source} took nothing in {SEND_MS} ms") from None
-
-    async def _next(self) -> bytes:
-        while True:
-            fragment = await self._packets.receive()
-            self._octets.received += len(fragment)
-            message = self._reassembler.receive(fragment, int(asyncio.get_running_loop().time() * 1000))
-            if self._reassembler.dropped:
-                self.broken = f"{len(fragment)} bytes that belong to no message"
-                await self.aclose()
-                raise LinkLost(f"{self.source} does not keep to the protocol ({self.broken})")
-            if message is not None:
-                return message

@@ -11,11 +11,6 @@ from transports.duplex import serve
 from transports.errors import Malformed
 from transports.interface import Handler
 
-FIRST_MESSAGE_MS = 10_000
-"""A central that connects and says nothing takes a link away from others."""
-IDLE_MS = 300_000
-"""A dialer that follows a session says so every minute at the latest; five of them missed, and it is gone."""
-
 MAX_SOURCES_LOGGED = 64
 """Peers that broke the rules and were told of, once each; with changing addresses there may be any number."""
 
@@ -59,7 +54,7 @@ class Reception:
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, central: Central) -> None:
-        pipe = FragmentPipe(central, central.notify, self._octets, (FIRST_MESSAGE_MS, IDLE_MS))
+        pipe = FragmentPipe(central, central.notify, self._octets)
         try:
             await serve(pipe, self._handler)
         except Malformed as problem:

@@ -10,8 +10,9 @@ from tests.support.virtual_time import VirtualTimeLoop
 from tests.transports.ble.ends import End
 from transports.ble.peripheral import MAX_CENTRALS
 from transports.ble.pipe import Octets
-from transports.ble.reception import FIRST_MESSAGE_MS, IDLE_MS, MAX_SOURCES_LOGGED, Reception
+from transports.ble.reception import MAX_SOURCES_LOGGED, Reception
 from transports.duplex.message import MAX_MESSAGE_BYTES, Kind, Message, decode
+from transports.duplex.serving import FIRST_ANSWER_S, IDLE_S
 from transports.framing import Fragmenter, Reassembler
 
 loop_factory = VirtualTimeLoop
@@ -114,14 +115,21 @@ async def test_a_flood_of_centrals_is_bounded_and_those_inside_are_served() -> N
     assert all(end.inbox.lost for end in inside)
 
 
-async def test_a_silent_central_makes_room_for_others() -> None:
+async def test_who_is_of_no_use_makes_room_for_others() -> None:
+    """A word that asks for nothing now and then keeps no place."""
     reception = Reception(Peer(), Octets())
     silent = come(reception)
+    babbling = come(reception, *said(Message(Kind.CANCEL, 1)), source="babbling")
     talker = come(reception, *said(Message(Kind.REQUEST, 1, b"hello")), source="talker")
-    await asyncio.sleep(FIRST_MESSAGE_MS / 1000 + 1)
+    await asyncio.sleep(FIRST_ANSWER_S + 1)
     assert silent.inbox.lost
+    assert babbling.inbox.lost
     assert not talker.inbox.lost
-    await asyncio.sleep(IDLE_MS / 1000)
+    for number in range(1, 5):
+        for fragment in said(Message(Kind.CANCEL, 1), first_number=number):
+            talker.inbox.put(fragment)
+        await asyncio.sleep(IDLE_S / 4)
+    await asyncio.sleep(FIRST_ANSWER_S)
     assert talker.inbox.lost
     assert reception.malformed == 0
 

@@ -110,6 +110,7 @@ class Bus:
         for rule in (
             f"type='signal',sender='{DAEMON}',member='NameOwnerChanged',arg0='{BLUEZ}'",
             f"type='signal',sender='{BLUEZ}',interface='{OBJECT_MANAGER}',member='InterfacesRemoved'",
+            f"type='signal',sender='{BLUEZ}',interface='{OBJECT_MANAGER}',member='InterfacesAdded'",
             f"type='signal',sender='{BLUEZ}',interface='{PROPERTIES}',member='PropertiesChanged',arg0='org.bluez.Device1'",
         ):
             await self._call(DAEMON, DAEMON_PATH, DAEMON, "AddMatch", "s", [rule])

@@ -3,30 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from dbus_fast import Message
 
 from transports.ble.bluez.adapters import Adapter, choose
-from transports.ble.bluez.application import Interfaces, advertisement_object, service_objects
-from transports.ble.bluez.bus import Bus, Refused
+from transports.ble.bluez.advertising import Advertising
+from transports.ble.bluez.application import Interfaces, service_objects
+from transports.ble.bluez.bus import Bus
 from transports.ble.bluez.guests import Guests
 from transports.ble.bluez.names import (
     ADAPTER,
     ADVERTISEMENT,
     ADVERTISEMENT_PATH,
-    ADVERTISING_MANAGER,
     APPLICATION_PATH,
     DEVICE,
     GATT_CHARACTERISTIC,
     GATT_MANAGER,
     INVALID_ARGS,
-    NOT_PERMITTED,
     OBJECT_MANAGER,
     PROPERTIES,
     UNKNOWN_METHOD,
 )
-from transports.ble.bluez.obstacles import Obstacle, no_room
+from transports.ble.bluez.obstacles import Obstacle
 from transports.ble.bluez.options import variants_of
 from transports.ble.peripheral import MAX_CENTRALS, Arrived
 
@@ -38,8 +36,7 @@ class Registration:
         self._bus = bus
         self._adapter = adapter
         self._objects = service_objects(acquire_write=adapter.separates)
-        self._shown: Interfaces | None = None
-        self._perhaps_shown = False
+        self._advertising = Advertising(bus, adapter.path, adapter.name)
         self._guests = Guests(bus, MAX_CENTRALS if adapter.separates else 1, arrived)
         self._methods: dict[tuple[str, str], Callable[[Message], None]] = {
             (PROPERTIES, "GetAll"): self._get_all,
@@ -73,26 +70,8 @@ class Registration:
         return self._bus.ended
 
     async def show(self, data: bytes | None) -> None:
-        """Advertise this in place of what was shown before; None is nothing. Raises Obstacle, and shows nothing then.
-
-        The old one goes first: two identifiers side by side would tell that they are the same node's, and some
-        adapters have room for one alone.
-        """
-        self._shown = None
-        if self._perhaps_shown:
-            with contextlib.suppress(Refused):  # it was gone already
-                await self._advertising("UnregisterAdvertisement", "o", [ADVERTISEMENT_PATH])
-            self._perhaps_shown = False
-        if data is None:
-            return
-        self._shown, self._perhaps_shown = advertisement_object(data), True
-        try:
-            await self._advertising("RegisterAdvertisement", "oa{sv}", [ADVERTISEMENT_PATH, {}])
-        except BaseException as problem:
-            self._shown = None
-            if isinstance(problem, Refused) and problem.error == NOT_PERMITTED:
-                raise no_room(self._adapter.name) from None
-            raise
+        """As `Advertising.show`."""
+        await self._advertising.show(data)
 
     async def aclose(self) -> None:
         """Disconnect every central, take back all that was registered, leave the bus. Idempotent."""
@@ -100,6 +79,7 @@ class Registration:
             if not self.ended.is_set():
                 await self._take_back()
         finally:
+            await self._advertising.aclose()
             await self._guests.aclose()
             await self._bus.aclose()
 
@@ -114,9 +94,6 @@ class Registration:
         self._bus.attend(self._asked, self._signalled)
         await self._bus.call(self._adapter.path, GATT_MANAGER, "RegisterApplication", "oa{sv}", [APPLICATION_PATH, {}])
 
-    async def _advertising(self, member: str, signature: str, body: list[Any]) -> None:
-        await self._bus.call(self._adapter.path, ADVERTISING_MANAGER, member, signature, body)
-
     def _asked(self, message: Message) -> bool:
         method = self._methods.get((message.interface or "", message.member or ""))
         if method is None:
@@ -126,7 +103,7 @@ class Registration:
 
     def _interfaces(self, path: str | None) -> Interfaces:
         if path == ADVERTISEMENT_PATH:
-            return self._shown or {}
+            return self._advertising.interfaces
         return self._objects.get(path or "", {})
 
     def _get_all(self, message: Message) -> None:
@@ -154,18 +131,30 @@ class Registration:
     def _released(self, message: Message) -> None:
         """bluetoothd took our advertisement down, which it does when it or the adapter goes."""
         self._bus.reply(message)
-        if message.path == ADVERTISEMENT_PATH and self._shown is not None:
-            self._shown = None
+        if message.path == ADVERTISEMENT_PATH and self._advertising.released():
             self.ended.set()
 
     def _signalled(self, message: Message) -> None:
         if message.member == "PropertiesChanged" and message.signature == "sa{sv}as":
-            interface, changed = str(message.body[0]), variants_of(message.body[1])
-            if interface == DEVICE and changed.get("Connected") is False:
-                self._guests.disconnected(message.path or "")
+            if message.body[0] == DEVICE:
+                self._told_of_device(message.path or "", variants_of(message.body[1]).get("Connected"))
+        elif message.member == "InterfacesAdded" and message.signature == "oa{sa{sv}}":
+            path, interfaces = message.body
+            if variants_of(interfaces.get(DEVICE, {})).get("Connected") is True:  # unknown until it connected
+                self._told_of_device(path, connected=True)
         elif message.member == "InterfacesRemoved" and message.signature == "oas":
             path, interfaces = message.body
             if path == self._adapter.path and (ADAPTER in interfaces or GATT_MANAGER in interfaces):
                 self.ended.set()
             elif DEVICE in interfaces:
-                self._guests.disconnected(path)
+                self._told_of_device(path, connected=False)
+
+    def _told_of_device(self, path: str, connected: object) -> None:
+        """connected: anything but True and False is no news of it."""
+        if connected is False:
+            self._guests.disconnected(path)
+        if path.startswith(f"{self._adapter.path}/"):
+            if connected is True:
+                self._advertising.connected()
+            elif connected is False:
+                self._advertising.disconnected()

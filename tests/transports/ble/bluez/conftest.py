@@ -21,10 +21,10 @@ def _can_be_had() -> None:
 
 @pytest.fixture(scope="module")
 def shared_host(_can_be_had: None) -> Iterator[Host]:
-    """Three adapters that are on: hci0 for our peripheral, the others for centrals. No test may stop it."""
+    """Four adapters that are on: hci0 for our peripheral, the others for centrals. No test may stop it."""
     with host() as made:
         made.start_bus()
-        made.start_bluetoothd(adapters=3)
+        made.start_bluetoothd(adapters=4)
         yield made
 
 

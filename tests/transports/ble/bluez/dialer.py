@@ -11,6 +11,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.args.bluez import BlueZNotifyArgs
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 from dbus_fast import BusType, Message
 from dbus_fast.aio import MessageBus
@@ -26,14 +27,15 @@ PATIENCE_S = 10
 
 
 async def found(adapter: str, data: bytes) -> BLEDevice:
-    device = await BleakScanner.find_device_by_filter(
-        lambda _, shown: shown.manufacturer_data.get(COMPANY_ID) == data,
-        timeout=PATIENCE_S,
-        service_uuids=[SERVICE_UUID],
-        bluez={"adapter": adapter},
-    )
-    assert device is not None
-    return device
+    """Not by bleak's `find_device_by_filter`, which misses what is told before its discovery is known to have begun."""
+    device: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
+
+    def heard(one: BLEDevice, shown: AdvertisementData) -> None:
+        if shown.manufacturer_data.get(COMPANY_ID) == data and not device.done():
+            device.set_result(one)
+
+    async with BleakScanner(heard, [SERVICE_UUID], bluez={"adapter": adapter}), asyncio.timeout(PATIENCE_S):
+        return await device
 
 
 class Dialer:

@@ -8,6 +8,7 @@ loaded here, by the process that this file starts: nothing of the product import
 What bluetoothd does otherwise than BlueZoo (from bluetoothd's sources, src/gatt-database.c and src/adapter.c):
 - ManufacturerData has numbers as keys, and a device heard in another discovery signals so, once;
 - a discovery takes a moment to begin, and goes on when who asked for it gave up; a second one of a program is refused;
+- an advertisement stops when a device connects to its adapter, until it is registered anew or a link ends (the kernel);
 - services and sockets of a device go when it disconnects;
 - each central has a notify socket and a write socket of its own; where AcquireWrite is refused with 0x0e, the write
   goes by WriteValue.
@@ -51,6 +52,7 @@ def main() -> None:
     heard_anew()
     discoveries()
     gone_when_disconnected()
+    stopped_when_connected()
     sockets_for_each()
     described(chosen.roles.split(), chosen.version, chosen.instances)
     vars(Link)["MTU"].property_getter = lambda _: chosen.mtu
@@ -112,6 +114,23 @@ def gone_when_disconnected() -> None:
         await once(self, uuid)
 
     device.Device.disconnect = disconnect
+
+
+def stopped_when_connected() -> None:
+    connect, disconnect = device.Device.connect, device.Device.disconnect
+
+    async def connected(self: Any, uuid: str | None = None) -> None:
+        for shown in self.peer_adapter.advertisements.values():
+            shown.Discoverable.cache(False)  # BlueZoo passes over such a one
+        await connect(self, uuid)
+
+    async def disconnected(self: Any, uuid: str | None = None) -> None:
+        await disconnect(self, uuid)
+        for end in (self.adapter, self.peer_adapter):
+            for shown in end.advertisements.values():
+                shown.Discoverable.cache(True)
+
+    device.Device.connect, device.Device.disconnect = connected, disconnected
 
 
 def hang_up(link: Any) -> None:

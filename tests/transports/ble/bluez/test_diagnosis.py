@@ -176,7 +176,7 @@ class TestAllIsWell:
     async def test_but_the_adapter_named_is_not_there(self) -> None:
         (finding,) = await wrong("hci7")
         assert finding.code == "adapter"
-        assert "hci0, hci1, hci2" in str(finding.remedy)
+        assert "hci0, hci1, hci2, hci3" in str(finding.remedy)
         assert finding.sentence in await refusal("hci7")
 
     @pytest.mark.parametrize(

@@ -63,6 +63,19 @@ async def test_order_is_kept_both_ways() -> None:
         assert taken.result() == heard.result() == fragments
 
 
+async def test_who_is_connected_to_is_still_seen() -> None:
+    """The kernel stops an advertisement when somebody connects."""
+    async with serving() as (peripheral, arrived), dialled("hci1"):
+        await arriving(arrived)
+        await found("hci2", DATA)
+        newer = bytes(reversed(DATA))
+        await peripheral.advertise(newer)
+        await found("hci2", newer)
+        async with dialled("hci2", newer):
+            await arriving(arrived)
+            await found("hci3", newer)
+
+
 async def test_several_centrals_are_kept_apart() -> None:
     """The first gets a socket for its writes; the second's first write comes by a call, until both could have one."""
     async with serving() as (_, arrived), dialled("hci1") as first_dialer:
