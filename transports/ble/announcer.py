@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from transports.ble.advertisement import encode_announcement
 from transports.ble.peripheral import Peripheral
 from transports.errors import LocalTransportError
+from transports.identifier import pack_announcement
 from transports.interface import Announcement
 
 OWN_ANNOUNCEMENTS_KEPT = 4
@@ -68,7 +68,7 @@ class Announcer:
         if announcement is not None:
             self._own.append(announcement.identifier)
         try:
-            await self._peripheral.advertise(None if announcement is None else encode_announcement(announcement))
+            await self._peripheral.advertise(None if announcement is None else pack_announcement(announcement))
         except LocalTransportError as problem:
             if not quietly:
                 _LOG.warning("we can't be seen over Bluetooth: %s", problem)

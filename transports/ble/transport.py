@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 
-from transports.ble.advertisement import COMPANY_ID, decode_announcement
+from transports.ble.advertisement import COMPANY_ID
 from transports.ble.announcer import Announcer
 from transports.ble.central import Centre
 from transports.ble.ear import Ear
@@ -20,6 +20,7 @@ from transports.ble.reception import Reception
 from transports.ble.settings import BleSettings, parse_address
 from transports.duplex import Trunks
 from transports.errors import LinkLost, LocalTransportError, Malformed
+from transports.identifier import unpack_announcement
 from transports.interface import MAX_SIGHTINGS, Announcement, Handler, Link, Sighting
 
 BEARER = "ble"
@@ -110,7 +111,7 @@ class BleTransport:
         if SERVICE_UUID not in advertisement.service_uuids:
             return None
         try:
-            announcement = decode_announcement(data or b"")
+            announcement = unpack_announcement(data or b"")
         except Malformed as problem:
             self.strange += 1
             if self.strange == 1:

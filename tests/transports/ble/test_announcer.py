@@ -9,10 +9,10 @@ import pytest
 
 from tests.contract.transport_contract import badge
 from tests.support.virtual_time import VirtualTimeLoop
-from transports.ble.advertisement import encode_announcement
 from transports.ble.announcer import AGAIN_MS, Announcer
 from transports.ble.peripheral import Arrived
 from transports.errors import LocalTransportError
+from transports.identifier import pack_announcement
 from transports.interface import IDENTIFIER_BYTES, Announcement
 
 loop_factory = VirtualTimeLoop
@@ -68,7 +68,7 @@ async def test_the_newest_is_shown_and_none_is_silence(bench: Bench) -> None:
     await settle()
     bench.announcer.want(None)
     await settle()
-    assert bench.board.shown == [encode_announcement(first), encode_announcement(second), None]
+    assert bench.board.shown == [pack_announcement(first), pack_announcement(second), None]
 
 
 async def test_the_same_again_is_not_shown_again(bench: Bench) -> None:
@@ -86,11 +86,11 @@ async def test_a_new_identifier_waits_for_the_last_link_to_end(bench: Bench) -> 
     bench.linked = True
     bench.announcer.want(newer)
     await settle()
-    assert bench.board.shown == [encode_announcement(older)]
+    assert bench.board.shown == [pack_announcement(older)]
     bench.linked = False
     bench.announcer.links_changed()
     await settle()
-    assert bench.board.shown == [encode_announcement(older), encode_announcement(newer)]
+    assert bench.board.shown == [pack_announcement(older), pack_announcement(newer)]
 
 
 @pytest.mark.parametrize("change", ["silence", "bits"])
@@ -101,7 +101,7 @@ async def test_silence_and_other_bits_wait_for_nothing(bench: Bench, change: str
     newer = None if change == "silence" else Announcement(2, 5, bytes(IDENTIFIER_BYTES))
     bench.announcer.want(newer)
     await settle()
-    assert bench.board.shown[-1] == (None if newer is None else encode_announcement(newer))
+    assert bench.board.shown[-1] == (None if newer is None else pack_announcement(newer))
 
 
 async def test_a_link_does_not_keep_the_first_announcement_back(bench: Bench) -> None:

@@ -16,7 +16,6 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from tests.contract.transport_contract import Peer, badge, until
 from tests.transports.ble.bench import AirBench
 from transports.ble import central
-from transports.ble.advertisement import encode_announcement
 from transports.ble.central import ACKNOWLEDGED_EVERY, MAX_ATTEMPTS, Centre
 from transports.ble.ear import Ear
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
@@ -27,6 +26,7 @@ from transports.ble.virtual.air import Air
 from transports.ble.virtual.client import VirtualClient
 from transports.ble.virtual.radio import VirtualRadio
 from transports.errors import LinkLost
+from transports.identifier import pack_announcement
 
 WITHIN_MS = 5_000
 
@@ -279,7 +279,7 @@ async def test_of_two_services_that_a_system_remembers_the_newer_is_used(bench: 
         radio.device().add_service(older)
         arrived: asyncio.Queue[Central] = asyncio.Queue()
         async with radio.peripheral.serving(arrived.put_nowait):
-            await radio.peripheral.advertise(encode_announcement(badge()))
+            await radio.peripheral.advertise(pack_announcement(badge()))
             link = await dialing.dial(bench.address("b"))
             asking = asyncio.create_task(link.request(b"which?", timeout_ms=WITHIN_MS))
             async with asyncio.timeout(WITHIN_MS / 1000):

@@ -19,13 +19,14 @@ from bumble.gatt import Service
 
 from tests.contract.transport_contract import Peer, badge, look, until
 from tests.transports.ble.bench import AirBench
-from transports.ble.advertisement import COMPANY_ID, encode_announcement
+from transports.ble.advertisement import COMPANY_ID
 from transports.ble.gatt import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
 from transports.ble.peripheral import MAX_CENTRALS
 from transports.ble.transport import BleTransport
 from transports.ble.virtual.air import Air
 from transports.ble.virtual.radio import VirtualRadio
 from transports.errors import LinkLost
+from transports.identifier import pack_announcement
 from transports.interface import Link
 
 WITHIN_MS = 5_000
@@ -210,7 +211,7 @@ async def test_the_same_identifier_at_another_address_is_another_sighting(bench:
     looking, seen_first = bench.ble("a"), bench.ble("b")
     seen_first.announce(copied)
     async with looking.serving(Peer()), seen_first.serving(Peer()), radio(bench) as device:
-        data = shown({COMPANY_ID: encode_announcement(copied)})
+        data = shown({COMPANY_ID: pack_announcement(copied)})
         await device.start_advertising(advertising_data=data, advertising_interval_min=30)
         seen = await look(looking, 400)
     assert {sighting.address for sighting in seen} == {bench.address("b"), device.random_address.to_string(False)}

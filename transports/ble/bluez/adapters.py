@@ -26,13 +26,14 @@ _RFKILL = Path("/sys/class/rfkill")
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """One adapter as BlueZ shows it. path: its object; address: of its making; version: BlueZ's, where it can be
-    known."""
+    known; discoverable: whether it is seen over classic Bluetooth."""
 
     name: str
     path: str
     address: str
     powered: bool
     peripheral: bool
+    discoverable: bool
     version: Version | None
 
     @property
@@ -57,6 +58,7 @@ def adapters(objects: Objects) -> list[Adapter]:
                 address=str(properties.get("Address", "")).upper(),
                 powered=properties.get("Powered") is True,
                 peripheral=able and "peripheral" in properties.get("Roles", ["peripheral"]),
+                discoverable=properties.get("Discoverable") is True,
                 version=bluez_version(properties.get("Modalias")),
             )
         )

@@ -32,8 +32,8 @@ async def diagnose(
 ) -> list[Finding]:
     """Look at everything that our peripheral's role needs. adapter: by name; None is the one that would be chosen.
 
-    The codes are `dbus`, `bluetoothd`, `permission`, `adapter`, `radio`, `bluez`, `role`, `advertisements`, `privacy`,
-    and `refused` for what BlueZ answers that we don't know.
+    The codes are `dbus`, `bluetoothd`, `permission`, `adapter`, `radio`, `bluez`, `role`, `advertisements`,
+    `discoverable`, `privacy`, and `refused` for what BlueZ answers that we don't know.
 
     Never raises for what it finds. What can't be looked at because of an earlier finding is left out.
     """
@@ -59,6 +59,7 @@ async def diagnose(
         _bluez(chosen),
         _role(chosen),
         *_room(chosen, objects),
+        *_discoverable(chosen, main_conf),
         _privacy(chosen, main_conf),
     ]
 
@@ -116,6 +117,21 @@ def _room(adapter: Adapter, objects: Objects) -> list[Finding]:
     return [_found(no_room(adapter.name))] if adapter.peripheral and free == 0 else []
 
 
+def _discoverable(adapter: Adapter, main_conf: Path) -> list[Finding]:
+    """Others that hear it over classic Bluetooth too take it for a device of both kinds, and may call it the other way,
+    where our service is not."""
+    if not adapter.discoverable or _read(main_conf, "ControllerMode", "dual") == "le":
+        return []
+    return [
+        Finding(
+            "discoverable",
+            False,
+            f"{adapter.name} is discoverable over classic Bluetooth, so other nodes may dial it that way and fail",
+            f"run `bluetoothctl discoverable off`, or set `ControllerMode = le` below [General] in {main_conf}",
+        )
+    ]
+
+
 def _privacy(adapter: Adapter, main_conf: Path) -> Finding:
     """BlueZ tells nobody but root whether it is on, so the file is read; it counts from bluetoothd's last start. It is
     no obstacle: nodes meet either way."""
@@ -128,7 +144,7 @@ def _privacy(adapter: Adapter, main_conf: Path) -> Finding:
             f"whether {adapter.name} changes its address can't be told ({main_conf}: {problem.strerror})",
             f"if it does not, whoever listens can follow this node: {_PRIVACY_REMEDY}",
         )
-    value = _setting(text)
+    value = _setting(text, "Privacy", "off")
     if value is None:
         return Finding("privacy", True, f"whether {adapter.name} changes its address can't be told ({main_conf})")
     if value.lower().split("/")[0] in PRIVATE:
@@ -141,11 +157,18 @@ def _privacy(adapter: Adapter, main_conf: Path) -> Finding:
     )
 
 
-def _setting(text: str) -> str | None:
-    """Privacy of main.conf, which is `off` unless it says otherwise. None where the file can't be read."""
+def _read(main_conf: Path, name: str, fallback: str) -> str | None:
+    try:
+        return _setting(main_conf.read_text(encoding="utf-8", errors="replace"), name, fallback)
+    except OSError:
+        return None
+
+
+def _setting(text: str, name: str, fallback: str) -> str | None:
+    """Of main.conf's [General]; fallback: what holds unless it says otherwise. None where the file can't be read."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(text)
     except configparser.Error:
         return None
-    return parser.get("General", "Privacy", fallback="off").strip() or "off"
+    return parser.get("General", name, fallback=fallback).strip() or fallback

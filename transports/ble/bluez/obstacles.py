@@ -72,7 +72,7 @@ def no_peripheral_role(name: str) -> Obstacle:
     return Obstacle(
         "role",
         f"the adapter {name} can't be seen and connected to (it has no peripheral role)",
-        "use another adapter, or let this node dial others only",
+        "use another adapter",
     )
 
 

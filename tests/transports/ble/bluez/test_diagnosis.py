@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from bleak.exc import BleakError
+from dbus_fast import Variant
 
-from tests.transports.ble.bluez.dialer import arriving, dialled, received, serving
+from tests.transports.ble.bluez.dialer import arriving, asked, dialled, received, serving
 from tests.transports.ble.bluez.host import Host
 from transports.ble.bluez import bus
 from transports.ble.bluez.central import BluezCentral
@@ -147,6 +148,7 @@ async def test_no_peripheral_role(own_host: Host) -> None:
     own_host.start_bluetoothd("--roles", "central")
     (finding,) = await wrong()
     assert finding.code == "role"
+    assert finding.remedy == "use another adapter"  # no setting does without being seen
     assert finding.sentence in await refusal()
 
 
@@ -164,6 +166,21 @@ async def test_no_room_for_an_advertisement(own_host: Host) -> None:
         await first.advertise(bytes([1] * 6))  # in place of its own
         await first.advertise(None)
         await second.advertise(bytes(6))
+
+
+async def test_one_that_is_discoverable_over_classic_bluetooth(own_host: Host, tmp_path: Path) -> None:
+    """As a head unit that was left so after it was paired with a telephone."""
+    own_host.start_bus()
+    own_host.start_bluetoothd()
+    on = ("org.bluez.Adapter1", "Discoverable", Variant("b", True))
+    await asked("org.bluez", "/org/bluez/hci0", "org.freedesktop.DBus.Properties", "Set", "ssv", *on)
+    (finding,) = await wrong("hci0")
+    assert finding.code == "discoverable"
+    assert "discoverable off" in str(finding.remedy)
+    assert not await wrong("hci1")
+    main_conf = tmp_path / "main.conf"
+    main_conf.write_text("[General]\nControllerMode = le\n")
+    assert all(one.ok for one in await diagnose("hci0", main_conf=main_conf))
 
 
 @pytest.mark.usefixtures("bluetooth")

@@ -12,13 +12,13 @@ from bleak.exc import BleakError
 
 from tests.contract.transport_contract import badge, until
 from tests.transports.ble.bench import AirBench
-from transports.ble.advertisement import encode_announcement
 from transports.ble.gatt import NOTIFY_UUID, WRITE_UUID
 from transports.ble.peripheral import MAX_WRITES, Central, Peripheral
 from transports.ble.virtual import peripheral as module
 from transports.ble.virtual.air import Air
 from transports.ble.virtual.radio import VirtualRadio
 from transports.errors import LinkLost, LocalTransportError
+from transports.identifier import pack_announcement
 
 WITHIN_MS = 5_000
 
@@ -60,7 +60,7 @@ async def served(bench: AirBench) -> AsyncIterator[Served]:
     async with radio.opened(lambda: None):
         made = Served(radio.peripheral, str(bench.place), bench.address("b"))
         async with radio.peripheral.serving(made.arrived.put_nowait):
-            await radio.peripheral.advertise(encode_announcement(badge()))
+            await radio.peripheral.advertise(pack_announcement(badge()))
             yield made
 
 
@@ -169,7 +169,7 @@ async def test_leaving_disconnects_everybody(bench: AirBench, air: Air) -> None:
     async with radio.opened(lambda: None):
         served = Served(radio.peripheral, str(bench.place), bench.address("b"))
         async with radio.peripheral.serving(served.arrived.put_nowait):
-            await radio.peripheral.advertise(encode_announcement(badge()))
+            await radio.peripheral.advertise(pack_announcement(badge()))
             clients = connected(served), connected(served, subscribed=False)
             first, second = [await client.__aenter__() for client in clients]
             await served.next()
