@@ -63,7 +63,7 @@ class Peripheral(Protocol):
 
     async def advertise(self, data: bytes | None) -> None:
         """Show our service and these bytes of manufacturer data (company `transports.ble.advertisement.COMPANY_ID`)
-        from now on, connectable, also while centrals are connected; None is silence.
+        from now on, connectable, also while centrals are connected where the controller can; None is silence.
 
         Replaces what was shown before. Only inside `serving`, which begins silent. One call at a time. Raises
         LocalTransportError; what was shown before then may or may not be shown still, and calling again is safe.
