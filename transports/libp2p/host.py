@@ -40,7 +40,7 @@ from transports.libp2p.library import (
 )
 from transports.libp2p.muxer import BoundedMuxers, BoundedYamux
 from transports.libp2p.pipe import FOREIGN, StreamPipe, let_go
-from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, opened
+from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, network_of, opened
 
 TRADE_PROTOCOL = "/v2x/trade/1.0.0"
 SIGHTING_PROTOCOL = "/v2x/sighting/1.0.0"
@@ -52,6 +52,8 @@ MAX_PIPES = 96
 """Accepted at once, of all peers."""
 MAX_PIPES_A_PEER = 2
 """A peer needs one; for a moment there may be the one that it lost beside the one that it opened anew."""
+MAX_PIPES_A_SOURCE = MAX_PIPES // 4
+"""Of one network (see `network_of`): keys cost nothing."""
 IDLE_S = 30
 """How long a connection that a peer opened may be of no use."""
 
@@ -93,7 +95,9 @@ class Host:
         """What a peer that asks is told; None is silence."""
         self._uses: Counter[ID] = Counter()
         self._accepted: Counter[ID] = Counter()
-        self._dialling: dict[ID, trio.Lock] = {}
+        self._sources: Counter[str] = Counter()
+        self._dialling: dict[PeerAddress, trio.Lock] = {}
+        """By address: a false one of a peer does not keep us from his own."""
         self._dropping: set[INetConn] = set()
         self._sockets: Sockets | None = None
         self._host: BasicHost | None = None
@@ -217,7 +221,7 @@ class Host:
         """Have a connection to that peer: one that is there, which may be about to end, or a fresh one (then True)."""
         if peer == self.peer_id:
             raise LinkLost(f"{address} is this node itself")
-        async with self._dialling.setdefault(peer, trio.Lock()):
+        async with self._dialling.setdefault(address, trio.Lock()):
             swarm = self._running()[1].get_network()
             there = self._connections(peer)
             if any(self._is_live(connection) for connection in there):
@@ -266,7 +270,8 @@ class Host:
         self._uses[peer] -= 1
         if not self._uses[peer]:
             del self._uses[peer]
-            self._dialling.pop(peer, None)
+            for address in [address for address in self._dialling if address.peer_id == str(peer)]:
+                del self._dialling[address]
             if self._host is not None:
                 self._bridge.spawn(self._hang_up, peer)
 
@@ -308,19 +313,24 @@ class Host:
 
     async def _on_trade(self, stream: INetStream) -> None:
         peer = stream.muxed_conn.peer_id
-        if self._accepted.total() >= MAX_PIPES or self._accepted[peer] >= MAX_PIPES_A_PEER:
+        source = _source(stream)
+        if (
+            self._accepted.total() >= MAX_PIPES
+            or self._accepted[peer] >= MAX_PIPES_A_PEER
+            or self._sources[source] >= MAX_PIPES_A_SOURCE
+        ):
             await let_go(stream)
             return
         self._accepted[peer] += 1
+        self._sources[source] += 1
         self._uses[peer] += 1
         pipe = StreamPipe(self._bridge, str(peer))
         self._bridge.to_asyncio(self._accept, pipe)
-        await pipe.carry(stream, lambda: self._left(peer))
+        await pipe.carry(stream, lambda: self._left(peer, source))
 
-    def _left(self, peer: ID) -> None:
-        self._accepted[peer] -= 1
-        if not self._accepted[peer]:
-            del self._accepted[peer]
+    def _left(self, peer: ID, source: str) -> None:
+        self._accepted -= Counter([peer])  # which forgets those who have none
+        self._sources -= Counter([source])
         self._release(peer)
 
     async def _on_sighting(self, stream: INetStream) -> None:
@@ -339,6 +349,13 @@ def _peer(address: PeerAddress) -> ID:
         return ID.from_string(address.peer_id)
     except (BaseLibp2pError, ValueError) as problem:
         raise InvalidAddress(f"{address.peer_id} is no peer id") from problem
+
+
+def _source(stream: INetStream) -> str:
+    """The network that a stream comes from; empty for a connection that is gone already."""
+    muxer = stream.muxed_conn
+    remote = muxer.get_remote_address() if isinstance(muxer, Yamux) else None
+    return "" if remote is None else network_of(remote[0])
 
 
 async def _close(connection: INetConn) -> None:

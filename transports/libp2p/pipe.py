@@ -18,6 +18,8 @@ AHEAD = 8
 before it was handed over."""
 READ_BYTES = 65_536
 """A whole yamux window: py-libp2p sends a window update for nearly every read, so reads are few and large."""
+SEND_S = 10
+"""How long one message may take until window and socket have taken it: who reads slower is as good as gone."""
 CLOSE_S = 1
 """How long saying goodbye to a stream may take."""
 FOREIGN = (BaseLibp2pError, OSError, EOFError, ValueError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -52,6 +54,7 @@ class StreamPipe:
         return self._malformed
 
     async def send(self, message: bytes) -> None:
+        """Waits for room `SEND_S` at the longest. Raises LinkLost."""
         await self._room.acquire()
         if self._why_lost is not None:
             self._room.release()
@@ -110,10 +113,14 @@ class StreamPipe:
     async def _write(self, stream: INetStream, end: "_End", scope: trio.CancelScope) -> None:
         try:
             async for message in self._take:
-                await stream.write(enframe(message))
+                with trio.fail_after(SEND_S):
+                    await stream.write(enframe(message))
                 self._bridge.to_asyncio(self._room.release)
         except FOREIGN as problem:
             end.because(f"the connection was lost ({type(problem).__name__})")
+            scope.cancel()
+        except trio.TooSlowError:
+            end.because(f"the peer took nothing in {SEND_S} s")
             scope.cancel()
 
     async def _read(self, stream: INetStream, end: "_End") -> None:

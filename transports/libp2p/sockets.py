@@ -6,6 +6,7 @@ allowed ones until the host stops, even when it was closed long ago. Here its ha
 """
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,10 @@ from transports.rates import SourceRates
 
 MAX_CONNECTIONS = 128
 """Sockets at once, of both directions; a microgrid has some dozens of members. One more is closed unread."""
+MAX_CONNECTIONS_A_SOURCE = MAX_CONNECTIONS // 4
+"""Accepted from one network (see `network_of`), which may hold as many keys as it likes."""
+TAKE_S = 5
+"""How long a peer may take nothing of what we write, when the kernel keeps no more of it for him."""
 MAX_UNPROVEN_BYTES = 16_384
 """What a connection may bring before its peer has proven a key: the Noise handshake and two choices of a protocol have
 under 1 KiB."""
@@ -60,13 +65,15 @@ class Counters:
 class CountedStream(ReadWriteCloser):
     """One TCP connection as the library wants it."""
 
-    def __init__(self, stream: trio.SocketStream, sockets: "Sockets") -> None:
+    def __init__(self, stream: trio.SocketStream, sockets: "Sockets", *, accepted: bool) -> None:
+        self.accepted = accepted
         self._stream = stream
         self._sockets = sockets
         self._reading, self._writing = trio.Lock(), trio.Lock()
         _notice_death(stream.socket)
         name = stream.socket.getpeername()
         self._remote = (str(name[0]), int(name[1]))
+        self.network = network_of(self._remote[0])
         self._unproven_left = MAX_UNPROVEN_BYTES
         self.proven = False
         self.closed = trio.Event()
@@ -91,11 +98,17 @@ class CountedStream(ReadWriteCloser):
         return data
 
     async def write(self, data: bytes) -> None:
-        async with self._writing:
-            try:
-                await self._stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise ConnectionClosedError("the connection is closed", transport="tcp") from None
+        """Shielded from cancelling: data is sealed, and after a part of it, or none, nothing else could be read."""
+        try:
+            with trio.fail_after(TAKE_S) as scope:
+                scope.shield = True
+                async with self._writing:
+                    await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise ConnectionClosedError("the connection is closed", transport="tcp") from None
+        except trio.TooSlowError:
+            self.close_now()
+            raise ConnectionClosedError(f"the peer took nothing in {TAKE_S} s", transport="tcp") from None
         self._sockets.counters.bytes_sent += len(data)
 
     async def close(self) -> None:
@@ -131,7 +144,7 @@ class Sockets(ITransport):
         sock = trio.socket.socket(family, socket.SOCK_STREAM)
         try:
             await sock.connect((host, int(maddr.value_for_protocol("tcp") or 0)))
-            return RawConnection(CountedStream(trio.SocketStream(sock), self), True)
+            return RawConnection(CountedStream(trio.SocketStream(sock), self, accepted=False), True)
         except OSError as problem:
             sock.close()
             raise OpenConnectionError(f"{maddr}: {problem.strerror}") from problem
@@ -184,14 +197,17 @@ class Sockets(ITransport):
                 if not self._allowed(stream):
                     stream.socket.close()
                     continue
-                nursery.start_soon(self._handle, CountedStream(stream, self), handler)
+                nursery.start_soon(self._handle, CountedStream(stream, self, accepted=True), handler)
 
     def _allowed(self, stream: trio.SocketStream) -> bool:
         try:
-            source = str(stream.socket.getpeername()[0])
+            source = network_of(str(stream.socket.getpeername()[0]))
         except OSError:
             return False  # gone already
-        return len(self.open) < MAX_CONNECTIONS and self._accepts.allow(source, int(trio.current_time() * 1000))
+        taken = sum(other.accepted and other.network == source for other in self.open)
+        if len(self.open) >= MAX_CONNECTIONS or taken >= MAX_CONNECTIONS_A_SOURCE:
+            return False
+        return self._accepts.allow(source, int(trio.current_time() * 1000))
 
     async def _handle(self, stream: CountedStream, handler: THandler) -> None:
         """The library's handler for one connection, for as long as that is open."""
@@ -258,6 +274,16 @@ def _notice_death(sock: trio.socket.SocketType) -> None:
     for name, value in wanted.items():
         if (option := getattr(socket, name, None)) is not None:  # not every system has them all
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def network_of(host: str) -> str:
+    """What one machine can speak from at will, as a text: an IPv4 address, or an IPv6 network of 64 bits."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if address.version == 6:
+        if address.ipv4_mapped is None:
+            return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+        return str(address.ipv4_mapped)
+    return str(address)
 
 
 def _host(maddr: Multiaddr) -> tuple[int, str]:

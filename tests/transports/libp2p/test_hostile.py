@@ -11,18 +11,25 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import pytest
+import trio
 
 from tests.contract.transport_contract import Peer
 from tests.transports.libp2p.bench import LoopbackBench, on_host, sockets_of
-from tests.transports.libp2p.hostile import attacking
+from tests.transports.libp2p.hostile import Attacker, attacking
 from transports.duplex.message import MAX_MESSAGE_BYTES
 from transports.interface import Link
-from transports.libp2p.address import parse_address
+from transports.libp2p import host as host_module
+from transports.libp2p import pipe as pipe_module
+from transports.libp2p import sockets as sockets_module
+from transports.libp2p.address import endpoint, parse_address
 from transports.libp2p.framing import enframe
+from transports.libp2p.guard import Guard
 from transports.libp2p.host import MAX_PIPES_A_PEER
 from transports.libp2p.library import (
     BaseLibp2pError,
+    ConnectionClosedError,
     INetConn,
+    Multiaddr,
     MuxedStreamError,
     NetStream,
     StreamError,
@@ -30,7 +37,7 @@ from transports.libp2p.library import (
     YamuxStream,
 )
 from transports.libp2p.muxer import MAX_BUFFERED_BYTES, MAX_STREAMS
-from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES
+from transports.libp2p.sockets import MAX_CONNECTIONS, MAX_UNPROVEN_BYTES, Counters, network_of, opened
 from transports.libp2p.transport import Libp2pTransport
 
 T = TypeVar("T")
@@ -212,6 +219,105 @@ async def test_what_comes_before_the_handshake_is_bounded() -> None:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+async def test_one_address_has_a_share_of_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets_module, "MAX_CONNECTIONS_A_SOURCE", 4)
+    async with honest() as (node, _):
+        address = parse_address(node.address)
+        with contextlib.ExitStack() as stack:
+            for _ in range(12):
+                connected = socket.create_connection((address.host, address.port), 5, source_address=("127.0.0.2", 0))
+                stack.enter_context(connected)
+            async with attacking(node.address) as another:
+                assert await another.do(another.stream)
+            held = [stream for stream in sockets_of(node).open if stream.get_remote_address()[0] == "127.0.0.2"]
+            assert len(held) == 4
+
+
+async def test_one_address_has_a_share_of_the_pipes_whatever_keys_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "MAX_PIPES_A_SOURCE", 3)
+    async with honest() as (node, _), attacking(node.address) as one, attacking(node.address) as other:
+        answered = 0
+        for attacker in (one, other, one, other):
+
+            async def ask(attacker: Attacker = attacker) -> bool:
+                with contextlib.suppress(BaseLibp2pError):
+                    stream = await attacker.stream()
+                    await stream.write(REQUEST)
+                    return bool(await stream.read(100))
+                return False
+
+            answered += await attacker.do(ask)
+        assert answered == 2, "the honest peer has the third"
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_what_one_machine_can_speak_from(host: str, network: str) -> None:
+    assert network_of(host) == network
+
+
+async def test_who_asks_and_does_not_read_loses_his_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe_module, "SEND_S", 0.3)
+    async with honest() as (node, _), attacking(node.address) as attacker:
+
+        async def ask_only() -> None:
+            """For more answers than the window takes."""
+            stream = await attacker.stream()
+            with contextlib.suppress(BaseLibp2pError):
+                for number in range(1, 100):
+                    await stream.write(enframe(bytes([1, number]) + bytes(4_096)))
+
+        await attacker.do(ask_only)
+        host = node._running().lives.host
+        assert host is not None
+        async with asyncio.timeout(4):
+            while host._accepted.total() > 1:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)
+
+
+def test_who_takes_nothing_from_his_socket_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets_module, "TAKE_S", 0.2)
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            async with opened("127.0.0.1", 0, Counters()) as sockets:
+                await sockets.dial(Multiaddr(endpoint("127.0.0.1", silent.getsockname()[1])))
+                (stream,) = sockets.open
+                with trio.move_on_after(0) as cancelled:
+                    await stream.write(b"sealed")
+                assert stream in sockets.open, "what was sealed is sent, cancelled or not"
+                assert sockets.counters.bytes_sent == 6
+                assert not cancelled.cancelled_caught
+                with pytest.raises(ConnectionClosedError):
+                    await stream.write(bytes(50_000_000))
+                assert not sockets.open
+
+    trio.run(main)
+
+
+async def test_the_end_of_a_peers_second_connection_is_no_surprise() -> None:
+    async with honest() as (node, _):
+        host, bridge = node._running().lives.host, node._running().lives.bridge
+        assert host is not None
+        assert bridge is not None
+
+        async def end_twice() -> None:
+            sockets, basic = host._running()
+            network = basic.get_network()
+            (connection,) = network.get_connections()
+            for _ in range(2):
+                await Guard(basic, sockets).disconnected(network, connection)
+
+        await bridge.call(end_twice)
 
 
 async def until_async(node: Libp2pTransport, condition: Callable[[], bool]) -> None:

@@ -13,9 +13,12 @@ from zeroconf.asyncio import AsyncZeroconf
 
 from tests.contract.transport_contract import Peer, badge, look, open_descriptors
 from tests.transports.libp2p.bench import LoopbackBench
+from transports.libp2p import mdns as mdns_module
+from transports.libp2p import vicinity as vicinity_module
 from transports.libp2p.address import PeerAddress
-from transports.libp2p.mdns import MAX_ADDRESSES, MAX_NAMES, SERVICE, Surroundings, addresses_in, own_hosts
+from transports.libp2p.mdns import MAX_ADDRESSES, MAX_NAMES, SERVICE, Surroundings, addresses_in, looking, own_hosts
 from transports.libp2p.transport import Libp2pTransport
+from transports.libp2p.vicinity import Vicinity
 
 PEER_ID = "12D3KooWGRUA2NcVZ3bqWjjSiAWAkjFzjMZVmsFuLGGGoYxV1zoX"
 
@@ -79,14 +82,15 @@ def test_any_bytes_may_be_a_record(text: bytes) -> None:
 
 async def test_names_are_bounded_and_the_oldest_goes() -> None:
     zeroconf = AsyncZeroconf(interfaces=["127.0.0.1"])
+    surroundings = Surroundings(zeroconf, [])
     try:
-        surroundings = Surroundings(zeroconf, [])
         for number in range(3 * MAX_NAMES):
             surroundings.heard(zeroconf.zeroconf, SERVICE, f"{number}.{SERVICE}", ServiceStateChange.Added)
         assert list(surroundings._names) == [f"{number}.{SERVICE}" for number in range(2 * MAX_NAMES, 3 * MAX_NAMES)]
         surroundings.heard(zeroconf.zeroconf, SERVICE, f"{3 * MAX_NAMES - 1}.{SERVICE}", ServiceStateChange.Removed)
         assert len(surroundings._names) == MAX_NAMES - 1
     finally:
+        await surroundings.aclose()
         await zeroconf.async_close()
 
 
@@ -98,3 +102,43 @@ def test_one_who_listens_on_one_address_is_reached_there(host: str) -> None:
 def test_one_who_listens_everywhere_is_reached_somewhere() -> None:
     assert all("." in host and host != "0.0.0.0" for host in own_hosts("0.0.0.0"))
     assert own_hosts("0.0.0.0")
+
+
+def at(port: int) -> list[PeerAddress]:
+    return [PeerAddress("127.0.0.1", port, PEER_ID)]
+
+
+async def test_names_of_nobody_hide_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mdns_module, "RESOLVE_MS", 60_000)
+    async with looking(at(4001)) as here, looking(at(4002)) as there:
+        assert here is not None
+        assert there is not None
+        for number in range(5):
+            here.heard(here._zeroconf.zeroconf, SERVICE, f"nobody{number}.{SERVICE}", ServiceStateChange.Added)
+        there.show(True)
+        async with asyncio.timeout(15):
+            async for address in here.peers():
+                if address in at(4002):
+                    break
+
+
+async def test_when_the_networks_change_it_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vicinity_module, "RENEW_S", 0.01)
+    own = [at(4001)]
+    tasks, descriptors = asyncio.all_tasks(), open_descriptors()
+    vicinity = Vicinity(lambda: own[0])
+    vicinity.show(True)
+    await vicinity.start()
+    first = vicinity._surroundings
+    await vicinity.renew()
+    assert vicinity._surroundings is first
+    own[0] = at(4002)
+    async with asyncio.timeout(10), looking(at(4003)) as other:
+        assert other is not None
+        async for address in other.peers():
+            if address in at(4002):
+                break
+    assert vicinity._surroundings is not first
+    await vicinity.aclose()
+    assert asyncio.all_tasks() <= tasks
+    assert open_descriptors() == descriptors

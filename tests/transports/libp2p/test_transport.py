@@ -16,6 +16,7 @@ from tests.transports.libp2p.hostile import attacking
 from transports.coap.datagrams import has_ipv6
 from transports.errors import LinkLost, LocalTransportError
 from transports.libp2p import host as host_module
+from transports.libp2p import lookout as lookout_module
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.host import peer_id_of
 from transports.libp2p.library import ID, BasicHost, INetStream, StreamFailure, TProtocol
@@ -125,6 +126,19 @@ async def test_who_accepts_and_says_nothing_is_not_waited_for(monkeypatch: pytes
             assert asyncio.get_running_loop().time() - began_s < 2
             with pytest.raises(LinkLost, match="handshake"):
                 await looker.dial(address)
+
+
+async def test_who_does_not_answer_a_look_hides_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does a false address of a peer hide the peer."""
+    monkeypatch.setattr(lookout_module, "ASKED_AT_ONCE", 2)
+    bench = LoopbackBench()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}/p2p/"
+        false = where + bench.address("b").rpartition("/")[2]
+        known = (where + peer_id_of(seed_of("silent")), false, bench.address("c"), bench.address("b"))
+        looker = Libp2pTransport(dataclasses.replace(bench.settings("a"), bootstrap=known))
+        async with bench.transport("b").serving(Peer()), looker.serving(Peer()):
+            assert [sighting.address for sighting in await look(looker, 4_000)] == [bench.address("b")]
 
 
 async def test_ping() -> None:
