@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.transports.ble.bluez.host import Host, host, obstacle
+from transports.ble.bluez import bus, peripheral
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +41,11 @@ def own_host(_can_be_had: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hos
     with host() as made:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", made.address)
         yield made
+
+
+@pytest.fixture
+def hurried_bus(own_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a bluetoothd of the test's own, which is waited for no longer than needs be."""
+    monkeypatch.setattr(bus, "CALL_MS", 300)
+    monkeypatch.setattr(peripheral, "RETRY_MS", (20, 50))
+    own_host.start_bus()

@@ -11,6 +11,8 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from transports.ble.bluez.names import GATT_CHARACTERISTIC, NOTIFY_PATH, WRITE_PATH
+from transports.ble.bluez.peripheral import BluezPeripheral
+from transports.ble.peripheral import Central
 
 ADAPTER: dict[str, dict[str, Variant]] = {
     "org.bluez.Adapter1": {"Powered": Variant("b", True), "Modalias": Variant("s", "usb:v1D6Bp0246d0557")},
@@ -105,6 +107,14 @@ def path(number: int) -> str:
 
 def device(number: int) -> Variant:
     return Variant("o", path(number))
+
+
+@asynccontextmanager
+async def meeting() -> AsyncIterator[tuple[RoughBluetoothd, BluezPeripheral, "asyncio.Queue[Central]"]]:
+    """Our peripheral serves there, and shows nothing yet."""
+    peripheral, arrived = BluezPeripheral("hci0"), asyncio.Queue[Central]()
+    async with rough_bluetoothd() as rough, peripheral.serving(arrived.put_nowait):
+        yield rough, peripheral, arrived
 
 
 @asynccontextmanager
