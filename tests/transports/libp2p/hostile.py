@@ -23,7 +23,7 @@ from transports.libp2p.library import (
     create_new_key_pair,
     new_host,
 )
-from transports.libp2p.sockets import Counters, opened
+from transports.libp2p.sockets import Counters, Sockets, opened
 
 T = TypeVar("T")
 
@@ -31,7 +31,8 @@ T = TypeVar("T")
 class Attacker:
     """`do` runs a function on the trio side, where the others belong."""
 
-    def __init__(self, bridge: Bridge, host: BasicHost, victim: str) -> None:
+    def __init__(self, bridge: Bridge, host: BasicHost, sockets: Sockets, victim: str) -> None:
+        self._sockets = sockets
         self._bridge = bridge
         self._host = host
         self._victim = victim
@@ -49,6 +50,7 @@ class Attacker:
         connection = found[0] if found else await swarm.dial_addr(Multiaddr(self._victim), self._peer)
         assert isinstance(connection, SwarmConn)
         assert isinstance(connection.muxed_conn, Yamux)
+        self._sockets.proven(connection.muxed_conn.get_remote_address())  # or its own bound would end it
         return connection.muxed_conn
 
     async def stream(self, protocol: str = TRADE_PROTOCOL) -> INetStream:
@@ -69,19 +71,19 @@ class Attacker:
 
 @asynccontextmanager
 async def attacking(victim: str) -> AsyncIterator[Attacker]:
-    bridge, hosts = Bridge(), list[BasicHost]()
+    bridge, made = Bridge(), list[tuple[BasicHost, Sockets]]()
 
     async def run(started: Callable[[None], None]) -> None:
         async with opened("127.0.0.1", 0, Counters()) as sockets:  # the library leaves its own open
             host = new_host(create_new_key_pair(os.urandom(32)), muxer_preference="YAMUX", transports=[sockets])
             assert isinstance(host, BasicHost)
-            hosts.append(host)
+            made.append((host, sockets))
             async with host.run(listen_addrs=[]):
                 started(None)
                 await trio.sleep_forever()
 
     await bridge.start(run)
     try:
-        yield Attacker(bridge, hosts[0], victim)
+        yield Attacker(bridge, *made[0], victim)
     finally:
         await bridge.stop()

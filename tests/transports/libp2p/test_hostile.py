@@ -19,7 +19,6 @@ from tests.transports.libp2p.hostile import Attacker, attacking
 from transports.duplex.message import MAX_MESSAGE_BYTES
 from transports.interface import Link
 from transports.libp2p import host as host_module
-from transports.libp2p import pipe as pipe_module
 from transports.libp2p import sockets as sockets_module
 from transports.libp2p.address import endpoint, parse_address
 from transports.libp2p.framing import enframe
@@ -263,25 +262,6 @@ async def test_one_address_has_a_share_of_the_pipes_whatever_keys_it_has(monkeyp
 )
 def test_what_one_machine_can_speak_from(host: str, network: str) -> None:
     assert network_of(host) == network
-
-
-async def test_who_asks_and_does_not_read_loses_his_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipe_module, "SEND_S", 0.3)
-    async with honest() as (node, _), attacking(node.address) as attacker:
-
-        async def ask_only() -> None:
-            """For more answers than the window takes."""
-            stream = await attacker.stream()
-            with contextlib.suppress(BaseLibp2pError):
-                for number in range(1, 100):
-                    await stream.write(enframe(bytes([1, number]) + bytes(4_096)))
-
-        await attacker.do(ask_only)
-        host = node._running().lives.host
-        assert host is not None
-        async with asyncio.timeout(4):
-            while host._accepted.total() > 1:  # noqa: ASYNC110 - there is no event for it
-                await asyncio.sleep(0.01)
 
 
 def test_who_takes_nothing_from_his_socket_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,14 +129,21 @@ async def test_who_accepts_and_says_nothing_is_not_waited_for(monkeypatch: pytes
 
 
 async def test_who_does_not_answer_a_look_hides_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does a false address of a peer hide the peer."""
     monkeypatch.setattr(lookout_module, "ASKED_AT_ONCE", 2)
     bench = LoopbackBench()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}/p2p/"
-        false = where + bench.address("b").rpartition("/")[2]
-        known = (where + peer_id_of(seed_of("silent")), false, bench.address("c"), bench.address("b"))
+        known = (*(where + peer_id_of(seed_of(name)) for name in ("one", "two")), bench.address("b"))
         looker = Libp2pTransport(dataclasses.replace(bench.settings("a"), bootstrap=known))
+        async with bench.transport("b").serving(Peer()), looker.serving(Peer()):
+            assert [sighting.address for sighting in await look(looker, 4_000)] == [bench.address("b")]
+
+
+async def test_a_false_address_of_a_peer_does_not_hide_the_peer() -> None:
+    bench = LoopbackBench()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        false = f"/ip4/127.0.0.1/tcp/{silent.getsockname()[1]}/p2p/{peer_id_of(seed_of('b'))}"
+        looker = Libp2pTransport(dataclasses.replace(bench.settings("a"), bootstrap=(false, bench.address("b"))))
         async with bench.transport("b").serving(Peer()), looker.serving(Peer()):
             assert [sighting.address for sighting in await look(looker, 4_000)] == [bench.address("b")]
 
