@@ -11,43 +11,28 @@ from transports.errors import LinkLost
 from transports.identifier import ANNOUNCEMENT_BYTES
 from transports.libp2p.address import InvalidAddress, PeerAddress
 from transports.libp2p.bridge import Bridge
+from transports.libp2p.building import UPGRADE_S, build
 from transports.libp2p.gossip import Mesh
-from transports.libp2p.guard import NEGOTIATION_S, Guard, NoAutoConnector
 from transports.libp2p.library import (
     ID,
-    IDENTIFY_PUSH_ID,
-    NOISE_ID,
-    YAMUX_ID,
     BaseLibp2pError,
     BasicHost,
-    ConnectionConfig,
     Direction,
     INetConn,
     INetStream,
     Multiaddr,
-    Noise,
-    PeerStore,
     PingService,
-    RetryConfig,
-    Swarm,
     SwarmConn,
-    TMuxerOptions,
     TProtocol,
-    TransportUpgrader,
     Yamux,
     create_new_key_pair,
-    create_new_noise_key_pair,
 )
-from transports.libp2p.muxer import BoundedMuxers, BoundedYamux
 from transports.libp2p.pipe import FOREIGN, StreamPipe, let_go
-from transports.libp2p.sockets import MAX_CONNECTIONS, Counters, Sockets, network_of, opened
+from transports.libp2p.sockets import Counters, Sockets, network_of, opened
 
 TRADE_PROTOCOL = "/v2x/trade/1.0.0"
 SIGHTING_PROTOCOL = "/v2x/sighting/1.0.0"
 """The acceptor says what it shows to everybody (`transports/identifier.py`), and closes the stream."""
-UPGRADE_S = 8
-"""For TCP, Noise and yamux, of either direction; measured: 30-60 ms on one machine, and some ten round trips on a slow
-link. A stranger who connects and says nothing holds one of the connections for so long."""
 MAX_PIPES = 96
 """Accepted at once, of all peers."""
 MAX_PIPES_A_PEER = 2
@@ -126,30 +111,7 @@ class Host:
             self._sockets = self._host = None
 
     def _build(self, sockets: Sockets) -> BasicHost:
-        peers = PeerStore()
-        peers.add_key_pair(self.peer_id, self._keys)
-        noise = Noise(self._keys, noise_privkey=create_new_noise_key_pair().private_key)
-        muxers: TMuxerOptions = {TProtocol(YAMUX_ID): BoundedYamux}
-        upgrader = TransportUpgrader({NOISE_ID: noise}, muxers, UPGRADE_S)
-        upgrader.muxer_multistream = BoundedMuxers(muxers, UPGRADE_S)
-        limits = ConnectionConfig(
-            max_connections=MAX_CONNECTIONS,
-            min_connections=0,
-            low_watermark=0,
-            high_watermark=MAX_CONNECTIONS,
-            inbound_upgrade_timeout=UPGRADE_S,
-            outbound_upgrade_timeout=UPGRADE_S,
-            inbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
-            outbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
-        )
-        once = RetryConfig(max_retries=0)
-        swarm = Swarm(self.peer_id, peers, upgrader, [sockets], retry_config=once, connection_config=limits)
-        swarm.auto_connector = NoAutoConnector(swarm)
-        host = BasicHost(swarm, disable_identify_address_discovery=True, negotiate_timeout=NEGOTIATION_S)
-        guard = Guard(host, sockets)
-        swarm.set_stream_handler(guard.handle)
-        swarm.register_notifee(guard)
-        host.remove_stream_handler(IDENTIFY_PUSH_ID)  # a way to have us keep things, and nothing that we need
+        host = build(self._keys, sockets)
         host.set_stream_handler(TProtocol(TRADE_PROTOCOL), self._on_trade)
         host.set_stream_handler(TProtocol(SIGHTING_PROTOCOL), self._on_sighting)
         return host
