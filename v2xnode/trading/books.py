@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ledger.entry import SignedEntry
+from ledger.entry import EntryType, SignedEntry
 from ledger.errors import Full, LedgerError, Malformed, RemoteLedgerError
 from ledger.transaction import Transaction
 from ledger.view import Lock, StoredEntry, View
@@ -39,6 +39,10 @@ class Submits(Protocol):
     def submit(self, fn: Callable[[Transaction], T]) -> Future[T]:
         """See `ledger.writer.Writer.submit`."""
         ...
+
+
+LAST_WORDS = frozenset({EntryType.VOID, EntryType.CLOSE, EntryType.CLOSED})
+"""Entries that end a session."""
 
 
 class LedgerRefused(LocalError):
@@ -222,7 +226,9 @@ def _say_no_more(transaction: Transaction, request_id: bytes, *, but: bytes = b"
 
 
 def _own_last_word(transaction: Transaction, request_id: bytes) -> bytes:
-    last = transaction.entries(request_id)[-1:]
+    """Hash of the entry that ended the session, if it is ours; what the peer wrote before it heard of that may have come
+    after it."""
+    last = [each for each in transaction.entries(request_id) if each.type in LAST_WORDS][-1:]
     return last[0].hash if last and last[0].own else b""
 
 
