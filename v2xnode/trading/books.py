@@ -226,8 +226,8 @@ def _say_no_more(transaction: Transaction, request_id: bytes, *, but: bytes = b"
 
 
 def _own_last_word(transaction: Transaction, request_id: bytes) -> bytes:
-    """Hash of the entry that ended the session, if it is ours; what the peer wrote before it heard of that may have come
-    after it."""
+    """Hash of the entry that ended the session, if it is ours; what the peer wrote before it heard of that may have
+    come after it."""
     last = [each for each in transaction.entries(request_id) if each.type in LAST_WORDS][-1:]
     return last[0].hash if last and last[0].own else b""
 
