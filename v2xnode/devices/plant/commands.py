@@ -146,11 +146,12 @@ def _close(plant: "Plant", terminal: Terminal, _: Close) -> None:
 
 def _note_unsafe_closing(plant: "Plant", terminal: Terminal, path: Path) -> None:
     broken = []
-    if not path.looked_ready(plant.now_ms):
+    opened = path.has_just_opened(plant.now_ms)
+    if not path.ready(plant.now_ms) and not opened:
         broken.append("close_unchecked")
     if not terminal.locked:
         broken.append("close_unlocked")
-    if terminal.kind.dc and terminal.spec.battery is not None and not terminal.conducts:
+    if terminal.kind.dc and terminal.spec.battery is not None and not terminal.conducts and not opened:
         inner = terminal.is_master and terminal.kind.inner_bus
         beyond_mv = inner_mv(plant, terminal) if inner else live_mv(plant, path)
         if abs(beyond_mv - plant.batteries[terminal.spec.battery].voltage_mv) >= INRUSH_LIMIT_MV:

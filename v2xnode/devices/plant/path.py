@@ -52,11 +52,12 @@ class Path:
         since = self.master.checking_since_ms
         return since is not None and now_ms >= since + CHECK_MS and self._sound()
 
-    def looked_ready(self, now_ms: int) -> bool:
-        """`ready`, as far as a node can know: it looks five times a second, and its command takes its time. Who closes
-        within that after the master has opened finds it opened at its next look, and nothing is live meanwhile."""
+    def has_just_opened(self, now_ms: int) -> bool:
+        """The master was ready a moment ago, and opened. A node looks five times a second, and its command takes its
+        time: who closes meanwhile could not know that, nor that the voltage falls. It sees it at its next look, and
+        nothing is live until then."""
         until = self.master.ready_until_ms
-        return self.ready(now_ms) or (until is not None and now_ms <= until + UNSEEN_MS and self._sound())
+        return until is not None and now_ms <= until + UNSEEN_MS and self._sound()
 
     def _sound(self) -> bool:
         faults = self.master.faults | self.follower.faults
