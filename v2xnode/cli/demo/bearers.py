@@ -1,6 +1,7 @@
 """What joins the demonstration's nodes: their tables of the configuration, and what has to run beside them."""
 
 import asyncio
+import importlib.util
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -42,6 +43,8 @@ async def _ble(directory: Path, places: Sequence[str]) -> AsyncIterator[Mapping[
 async def virtual_air(directory: Path) -> AsyncIterator[Tables]:
     """A process in which each node has a controller; everything above is real. Its table; `air-control.sock` beside it
     takes orders (see `transports.ble.virtual.air`)."""
+    if importlib.util.find_spec("bumble") is None:
+        raise LocalError("BLE without a radio needs v2xnode[virtual-ble].", code="bearer_unavailable")
     air = f"unix:{directory / 'air.sock'}"
     with (directory / "air.log").open("wb") as log:
         words = ("-m", "transports.ble.virtual.air", air, "--control", f"unix:{directory / 'air-control.sock'}")
@@ -61,8 +64,7 @@ async def _says_where(process: asyncio.subprocess.Process, log: Path) -> None:
     except TimeoutError:
         line = b""
     if not line:
-        sentence = f"The virtual air did not start: see {log}. It needs v2xnode[virtual-ble]."
-        raise LocalError(sentence, code="air_failed")
+        raise LocalError(f"The virtual air did not start: see {log}.", code="air_failed")
 
 
 @asynccontextmanager

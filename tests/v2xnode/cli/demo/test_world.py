@@ -104,3 +104,12 @@ def test_a_directory_that_can_not_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     result = called("demo", "--keep", tmp_path / "a" / "kept", "--json")
     assert (result.exit_code, printed(result)["error"]["code"]) == (2, "no_directory")
+
+
+def test_a_bearer_whose_extra_is_missing_is_told_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = called("demo", "--transport", "ble", "--json")
+    assert (result.exit_code, printed(result)["error"]["code"]) == (1, "bearer_unavailable")
+    assert "v2xnode[virtual-ble]" in result.stderr
