@@ -6,7 +6,7 @@ from transports.ble.settings import BleSettings
 from transports.coap.settings import CoapSettings
 from transports.interface import Transport
 from transports.libp2p.settings import SEED_BYTES, Libp2pSettings
-from transports.registry import Registry
+from transports.registry import Registry, UnknownBearer
 from v2xnode.config import Config
 
 
@@ -48,7 +48,11 @@ def libp2p_settings(config: Config, seed: bytes | None) -> Libp2pSettings:
 
 def check_bearers(config: Config) -> None:
     """Raises LocalTransportError for settings of a bearer that contradict each other, whether it is switched on or not;
-    nothing is opened or imported."""
+    nothing is opened or imported. Raises UnknownBearer for a preference of one that is not installed."""
+    for name in config.node.prefer:
+        if name not in Registry().names:
+            known = ", ".join(Registry().names)
+            raise UnknownBearer(f"[node] prefer names {name!r:.40}, which is no bearer; installed are: {known}")
     coap_settings(config)
     ble_settings(config)
     libp2p_settings(config, bytes(SEED_BYTES))
@@ -66,5 +70,6 @@ def open_bearers(config: Config, seed: bytes | None = None) -> dict[str, Transpo
         wanted["ble"] = lambda: ble_settings(config)
     if config.libp2p.enabled:
         wanted["libp2p"] = lambda: libp2p_settings(config, seed)
+    check_bearers(config)
     registry = Registry()
     return {name: registry.factory(name)(settings()) for name, settings in wanted.items()}

@@ -62,3 +62,9 @@ def test_settings_that_can_not_be_are_told_before_anything_is_opened() -> None:
     config = parse_config('[libp2p]\nenabled = true\nbootstrap = ["somewhere"]\n')
     with pytest.raises(LocalTransportError, match="somewhere"):
         open_bearers(config)
+
+
+def test_a_preference_for_what_is_no_bearer_is_refused() -> None:
+    with pytest.raises(LocalTransportError, match="'wifi'") as refused:
+        open_bearers(parse_config('[node]\nprefer = ["coap", "wifi"]\n'))
+    assert refused.value.code == "unknown_bearer"

@@ -5,6 +5,8 @@ Both bearers are in-memory networks here; `tests/journeys` does the same over a 
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from market.terms import Close, Interval
@@ -47,6 +49,17 @@ async def is_whole(world: Town, client: str, done: dict[str, Any], at_least_wh: 
     world.check()
 
 
+@asynccontextmanager
+async def two_cars(wh: int, *, speed: int) -> AsyncIterator[tuple[Town, MemoryNetwork, "asyncio.Task[dict[str, Any]]"]]:
+    """A delivery between cars that flows over BLE, with CoAP beside it: the world, BLE's network, the purchase."""
+    ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
+    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=speed) as world:
+        await world.plug()
+        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(wh), look_ms=LOOK_MS))
+        await flowing(world, 5)
+        yield world, ble, buying
+
+
 async def test_a_house_that_hears_nothing_more_goes_on_over_the_other_bearer_and_the_light_stays_on() -> None:
     first, second = "coap", "ble"
     networks = {name: MemoryNetwork(seed, bearer=name) for seed, name in enumerate((first, second))}
@@ -64,11 +77,7 @@ async def test_a_house_that_hears_nothing_more_goes_on_over_the_other_bearer_and
 
 
 async def test_a_car_whose_link_breaks_goes_on_over_the_other_bearer() -> None:
-    ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
-    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=2) as world:
-        await world.plug()
-        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(90), look_ms=LOOK_MS))
-        await flowing(world, 5)
+    async with two_cars(90, speed=2) as (world, ble, buying):
         broken = channel(world, CAR_B).link
         assert broken.bearer == "ble"
         ble.partition(CAR_A, CAR_B)
@@ -80,28 +89,19 @@ async def test_a_car_whose_link_breaks_goes_on_over_the_other_bearer() -> None:
 
 async def test_a_move_between_two_bearers_that_work_is_one_move() -> None:
     """The link that is left ends its subscription, which is no loss."""
-    ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
-    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=2) as world:
-        await world.plug()
-        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(90), look_ms=LOOK_MS))
-        await flowing(world, 5)
+    async with two_cars(90, speed=2) as (world, _, buying):
         [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
-        links = [channel(world, CAR_B).link]
         delivering.lost()
         await until("the session has moved", lambda: channel(world, CAR_B).bearer == "coap")
-        links.append(channel(world, CAR_B).link)
+        moved = channel(world, CAR_B).link
         await flowing(world, 60)
-        assert channel(world, CAR_B).link is links[-1]
+        assert channel(world, CAR_B).link is moved
         await is_whole(world, CAR_B, await buying, at_least_wh=88)
 
 
 async def test_a_car_that_moved_in_time_is_not_cut() -> None:
     """On the new link Alive names 0 until a Status has come: the link itself is what tells that the peer lives."""
-    ble, coap = MemoryNetwork(1, bearer="ble"), MemoryNetwork(2, bearer="coap")
-    async with town(CAR_A, CAR_B, networks=[ble, coap], node={"prefer": ["ble", "coap"]}, speed=1) as world:
-        await world.plug()
-        buying = asyncio.create_task(world.nodes[CAR_B].request(wish(40), look_ms=LOOK_MS))
-        await flowing(world, 5)
+    async with two_cars(40, speed=1) as (world, ble, buying):
         [delivering] = world.nodes[CAR_B]._desk.deliveries.running.values()
         ble._delay_ms = (60_000, 60_000)
         await asyncio.sleep(1.7)  # of the 3 s after which silence cuts

@@ -1,24 +1,15 @@
 """Dialers that take a place and make nothing of it, on a clock that jumps to the next thing to happen."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.support.virtual_time import VirtualTimeLoop
-from tests.transports.duplex.test_serving import Served
+from tests.transports.duplex.served import Served
 from transports.duplex.message import Kind, Message
 from transports.duplex.serving import FIRST_ANSWER_S, IDLE_S
 
 loop_factory = VirtualTimeLoop
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    served = Served()
-    yield served
-    served.serving.cancel()
-    await asyncio.gather(served.serving, return_exceptions=True)
 
 
 async def lasts_s(served: Served) -> float:

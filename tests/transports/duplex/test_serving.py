@@ -1,42 +1,15 @@
 """The acceptor's side, its dialer played by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.contract.transport_contract import Peer, until
-from tests.transports.duplex.pipes import ROOM, Cord
-from transports.duplex.message import Kind, Message, decode
-from transports.duplex.serving import MAX_REQUESTS, MAX_SUBSCRIPTIONS, MAX_UNSENT, serve
+from tests.contract.transport_contract import until
+from tests.transports.duplex.pipes import ROOM
+from tests.transports.duplex.served import WITHIN_MS, Served
+from transports.duplex.message import Kind, Message
+from transports.duplex.serving import MAX_REQUESTS, MAX_SUBSCRIPTIONS, MAX_UNSENT
 from transports.errors import Malformed
-
-WITHIN_MS = 2_000
-
-
-class Served:
-    """A pipe that is served. `peer` is the handler, `cord` the dialer's end."""
-
-    def __init__(self) -> None:
-        here = Cord("somebody")
-        self.cord, self.peer = here.other, Peer()
-        self.serving = asyncio.create_task(serve(here, self.peer))
-
-    async def say(self, *messages: Message) -> None:
-        for message in messages:
-            await self.cord.send(message.encode())
-
-    async def heard(self) -> Message:
-        async with asyncio.timeout(WITHIN_MS / 1000):
-            return decode(await self.cord.receive(), from_dialer=False)
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    served = Served()
-    yield served
-    served.serving.cancel()
-    await asyncio.gather(served.serving, return_exceptions=True)
 
 
 async def test_more_requests_than_are_worked_on_are_lost_and_the_others_answered(served: Served) -> None:
