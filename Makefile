@@ -85,8 +85,8 @@ LOCK = $(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --g
        --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 lock:
 	@test -n "$(UV)" || { echo "make lock needs uv" >&2; exit 1; }
-	$(LOCK) --extra dev --extra virtual-ble --extra libp2p -o requirements/libp2p.txt $(LOCKFLAGS)
-	$(LOCK) --extra dev --extra virtual-ble -c requirements/libp2p.txt -o requirements/dev.txt
+	$(LOCK) --extra dev --extra postgres --extra print --extra virtual-ble --extra libp2p -o requirements/libp2p.txt $(LOCKFLAGS)
+	$(LOCK) --extra dev --extra postgres --extra print --extra virtual-ble -c requirements/libp2p.txt -o requirements/dev.txt
 	$(LOCK) -c requirements/libp2p.txt -o requirements/core.txt
 	@! grep -nE '(https?|file|git\+[a-z]+)://' requirements/*.txt
 
