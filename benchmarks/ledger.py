@@ -21,17 +21,18 @@ from benchmarks.report import Row, Table, interleaved, median, publish, typical
 from ledger.accounts import Posting
 from ledger.audit import verify
 from ledger.entry import SignedEntry
+from ledger.history import PostingRule
 from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, Signer, sig_structure
 from ledger.store import Ledger
-from ledger.transaction import PostingRule, Transaction
+from ledger.transaction import Transaction
 from ledger.view import StoredEntry
 from market.errors import Reason
 from market.terms import Accept, Close, Closed, Confirm, EntryBody, Interval, Receipt
 from tests.ledger.world import Chain
 from tests.support.market_terms import offer, request
 from v2xnode.envelope import Letter, body_of, sign_letter
-from v2xnode.settling import posting_rule
+from v2xnode.settling.money import posting_rule
 
 NAME = "ledger"
 ROUNDS = 5
@@ -220,9 +221,9 @@ def measure_pairs(rounds: int, trades: int, pairs: int, rule: PostingRule = post
     return found
 
 
-def no_postings(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
+def no_postings(before: None, stored: StoredEntry) -> tuple[None, Sequence[Posting]]:
     """A rule for the ledger's own cost."""
-    return ()
+    return None, ()
 
 
 def _play_pairs(plays: Sequence[Play], pairs: int) -> None:

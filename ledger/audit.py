@@ -10,21 +10,20 @@ entry shows that, or a signed checkpoint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ledger import cbor, chain, schema
-from ledger.accounts import Posting, check_postings
+from ledger.accounts import Posting
 from ledger.database import DATABASE_ERRORS
 from ledger.entry import NODE_BYTES, Entry, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
-from ledger.history import Histories
+from ledger.history import Histories, PostingRule
 from ledger.message import MessageKind, SignedMessage
 from ledger.reader import LedgerReader
 from ledger.rows import Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
 from ledger.signing import AAD_ENTRY, verify1
-from ledger.transaction import PostingRule
 from ledger.view import AnyRow, StoredEntry
 
 Place: TypeAlias = tuple[bytes, bytes, int]
@@ -84,7 +83,7 @@ class _Audit:
 
     def __init__(self, reader: LedgerReader, posting_rule: PostingRule) -> None:
         self._reader = reader
-        self._rule = posting_rule
+        self._histories = Histories(posting_rule)
         self._node = b""
         self._held: dict[bytes, bytes | None] = {}
         self._places: dict[Place, tuple[bytes, bytes]] = {}  # -> hash, prev
@@ -196,22 +195,19 @@ class _Audit:
 
     def _derived(self) -> Iterator[tuple[StoredEntry, int, Posting]]:
         """What the rule makes of each entry, in order."""
-        histories = Histories()
         after = 0
         while page := self._reader.page(after=after, limit=PAGE_ROWS):
             for entry in page:
-                for line, posting in enumerate(self._postings_of(entry, histories.before(entry, self._reader))):
+                for line, posting in enumerate(self._postings_of(entry)):
                     yield entry, line, posting
             after = page[-1].position
 
-    def _postings_of(self, entry: StoredEntry, earlier: list[StoredEntry]) -> list[Posting]:
+    def _postings_of(self, entry: StoredEntry) -> Sequence[Posting]:
         try:
-            postings = list(self._rule(entry, earlier))
-            check_postings(postings)
+            return self._histories.postings(entry, self._reader)
         except (ValueError, LedgerError) as error:
             sentence = f"the posting rule refuses the entry: {error}"
             raise Found(Fault("entry", entry.position, "body", "refused", sentence)) from error
-        return postings
 
     def _check_file(self) -> None:
         """What no row shows: the version, and SQLite's own view of pages and indexes."""

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, insert, select
 from ledger import cbor, schema
 from ledger.database import open_for_writing, translated
 from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
-from ledger.history import Histories
+from ledger.history import Histories, PostingRule
 from ledger.signing import Signer
-from ledger.transaction import Entropy, PostingRule, Transaction
+from ledger.transaction import Entropy, Transaction
 
 T = TypeVar("T")
 
@@ -36,9 +36,8 @@ class Ledger:
         self._engine = engine
         self._connection = connection
         self._signer = signer
-        self._rule = rule
         self._entropy = entropy
-        self._histories = Histories()
+        self._histories = Histories(rule)
 
     @classmethod
     def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
@@ -79,7 +78,7 @@ class Ledger:
             raise Closed("the ledger is closed")
         with translated():
             work = self._connection.begin()
-        transaction = Transaction(self._connection, self._signer, self._rule, self._entropy, self._histories)
+        transaction = Transaction(self._connection, self._signer, self._entropy, self._histories)
         try:
             result = fn(transaction)
             transaction.check_complete()

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Connection, Delete, Insert, Table, delete, func, insert, select
 
 from ledger import chain, schema
-from ledger.accounts import Posting, check_postings
+from ledger.accounts import Posting
 from ledger.cbor import INT_MAX, INT_MIN
 from ledger.database import translated
 from ledger.entry import (
@@ -32,13 +32,7 @@ from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError, StoreFail
 from ledger.history import Histories
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
-from ledger.view import MAX_ROWS, Lock, StoredEntry, View
-
-PostingRule: TypeAlias = Callable[[StoredEntry, Sequence[StoredEntry]], Sequence[Posting]]
-"""(the new entry, the earlier ones of its trade) -> its postings. Pure: `audit.verify` asks it again, years later.
-
-It refuses an entry by raising ValueError or LedgerError; the transaction is then rolled back.
-"""
+from ledger.view import Lock, StoredEntry, View
 
 Entropy: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes; `os.urandom`, except in a simulation."""
@@ -62,12 +56,9 @@ class Transaction(View):
     after StoreFailed: then nothing of the transaction is kept.
     """
 
-    def __init__(
-        self, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy, histories: Histories
-    ) -> None:
+    def __init__(self, connection: Connection, signer: Signer, entropy: Entropy, histories: Histories) -> None:
         super().__init__(connection, signer.public)
         self._signer = signer
-        self._rule = rule
         self._entropy = entropy
         self._histories = histories
         self._complete = True
@@ -222,7 +213,8 @@ class Transaction(View):
     def _keep_entry(self, signed: SignedEntry) -> None:
         entry = signed.entry
         position, before = self._next(schema.entry)
-        postings = self._postings(StoredEntry(position, entry.node == self.node, signed))
+        # asked before anything is written: a refusal leaves nothing, even when the caller goes on
+        postings = self._histories.postings(StoredEntry(position, entry.node == self.node, signed), self)
         fields = (position, entry.payload, signed.signature, signed.request_id, signed.salt, signed.body)
         self._insert(
             schema.entry,
@@ -240,19 +232,6 @@ class Transaction(View):
             arrival=schema.arrival(before, *fields),
         )
         self._post(entry.hash, postings)
-
-    def _postings(self, stored: StoredEntry) -> Sequence[Posting]:
-        """Asked before anything is written: a refusal leaves nothing, even when the caller goes on."""
-        earlier = self._histories.before(stored, self)
-        try:
-            if len(earlier) >= MAX_ROWS:
-                raise Full(f"a trade has {MAX_ROWS} entries at most")
-            postings = self._rule(stored, earlier)
-            check_postings(postings)
-        except BaseException:
-            self._histories.forget()
-            raise
-        return postings
 
     def _post(self, entry_hash: bytes, postings: Sequence[Posting]) -> None:
         first = self._last_position(schema.posting) + 1

@@ -29,7 +29,8 @@ from v2xnode.groups import errors_as_they_are
 from v2xnode.identity import Identity, load_identity
 from v2xnode.links import Links
 from v2xnode.paths import Connectors, open_connectors
-from v2xnode.settling import describe, posting_rule, trade, trades
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import describe, trade, trades
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
 from v2xnode.trading.desk import Desk

@@ -21,7 +21,8 @@ from benchmarks.ledger import (
 from ledger.audit import verify
 from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, sig_structure
-from v2xnode.settling import posting_rule, trade
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import trade
 
 
 def test_a_trade_is_settled_in_both_ledgers(tmp_path: Path) -> None:

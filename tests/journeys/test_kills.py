@@ -16,7 +16,7 @@ from ledger.view import StoredEntry
 from tests.support.acts import V2H, V2L, V2V, Act, Trading, car_park
 from tests.support.processes import Scene, until
 from v2xnode.cli.ledger import reading
-from v2xnode.settling import Trade, trades
+from v2xnode.settling.trades import Trade, trades
 from v2xnode.trading.remains import unheard
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(3_600)]

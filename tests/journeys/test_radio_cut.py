@@ -15,7 +15,7 @@ from tests.support.processes import Scene, cast, scene, until
 from v2xnode.cli.demo.bearers import virtual_air
 from v2xnode.cli.ledger import reading
 from v2xnode.control import command
-from v2xnode.settling import Trade, trades
+from v2xnode.settling.trades import Trade, trades
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(150)]
 

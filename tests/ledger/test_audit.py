@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ledger import schema
 from ledger.accounts import Posting, State
 from ledger.audit import Report, verify
 from ledger.entry import EntryType
+from ledger.history import PostingRule
 from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, sign1
 from ledger.view import StoredEntry
@@ -229,8 +230,9 @@ def test_a_whole_row_put_in_place_of_another_does_not_fit(path: Path) -> None:
 
 
 def test_another_rule_is_told_from_the_one_that_posted(path: Path) -> None:
-    def generous(new: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
-        return pair(1_501, State.PENDING) if new.type is EntryType.RECEIPT else rule(new, earlier)
+    def generous(before: int | None, new: StoredEntry) -> tuple[int, Sequence[Posting]]:
+        after, postings = rule(before, new)
+        return after, pair(1_501, State.PENDING) if new.type is EntryType.RECEIPT else postings
 
     with LedgerReader.open(path) as reader:
         report = verify(reader, generous)
@@ -239,18 +241,16 @@ def test_another_rule_is_told_from_the_one_that_posted(path: Path) -> None:
     assert report.entries == 10
 
 
-def refusing(new: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
+def refusing(before: None, new: StoredEntry) -> tuple[None, Sequence[Posting]]:
     raise ValueError("can't read this")
 
 
-def lopsided(new: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
-    return [Posting("a", "EUR", 1, State.POSTED)]
+def lopsided(before: None, new: StoredEntry) -> tuple[None, Sequence[Posting]]:
+    return None, [Posting("a", "EUR", 1, State.POSTED)]
 
 
 @pytest.mark.parametrize("other", [refusing, lopsided])
-def test_a_rule_that_refuses_is_a_fault_of_the_entry(
-    path: Path, other: Callable[[StoredEntry, Sequence[StoredEntry]], Sequence[Posting]]
-) -> None:
+def test_a_rule_that_refuses_is_a_fault_of_the_entry(path: Path, other: PostingRule) -> None:
     with LedgerReader.open(path) as reader:
         fault = verify(reader, other).fault
     assert fault is not None

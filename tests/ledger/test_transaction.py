@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -175,8 +174,8 @@ def test_a_failed_write_that_is_caught_rolls_everything_back(ledger: Ledger) -> 
 
 
 def test_postings_that_do_not_balance_are_not_kept(tmp_path: Path) -> None:
-    def lopsided(new: StoredEntry, earlier: Sequence[StoredEntry]) -> list[Posting]:
-        return [Posting("a", "EUR", 1, State.POSTED)] if new.type is EntryType.INTERVAL else []
+    def lopsided(before: None, new: StoredEntry) -> tuple[None, list[Posting]]:
+        return None, [Posting("a", "EUR", 1, State.POSTED)] if new.type is EntryType.INTERVAL else []
 
     with Ledger.open(tmp_path / "lopsided", CLIENT, posting_rule=lopsided) as ledger:
         with pytest.raises(Unbalanced):

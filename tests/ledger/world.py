@@ -27,18 +27,18 @@ def counted_entropy() -> Callable[[int], bytes]:
     return lambda size: hashlib.sha256(next(calls).to_bytes(4, "big")).digest()[:size]
 
 
-def rule(new: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
+def rule(receipts: int | None, new: StoredEntry) -> tuple[int, Sequence[Posting]]:
     """A receipt holds an amount, a close gives all that back and posts it; body b"bad" is refused."""
+    receipts = receipts or 0
     if new.body == b"bad":
         raise ValueError("a bad body")
-    receipts = sum(entry.type is EntryType.RECEIPT for entry in earlier)
     match new.type:
         case EntryType.RECEIPT:
-            return pair(RECEIPT_MICRO, State.PENDING)
+            return receipts + 1, pair(RECEIPT_MICRO, State.PENDING)
         case EntryType.CLOSE:
             total = receipts * RECEIPT_MICRO
-            return [*pair(total, State.VOID), *pair(total, State.POSTED)]
-    return []
+            return receipts, [*pair(total, State.VOID), *pair(total, State.POSTED)]
+    return receipts, []
 
 
 def pair(amount_micro: int, state: State) -> list[Posting]:

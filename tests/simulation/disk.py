@@ -17,7 +17,7 @@ from ledger.signing import Signer
 from ledger.store import Ledger
 from ledger.transaction import Transaction
 from v2xnode.entropy import Entropy
-from v2xnode.settling import posting_rule
+from v2xnode.settling.money import posting_rule
 
 T = TypeVar("T")
 

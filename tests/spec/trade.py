@@ -56,7 +56,7 @@ from market.units import Service, ServiceBits
 from v2xnode.entropy import Entropy
 from v2xnode.envelope import Letter, Link, body_of, sign_letter
 from v2xnode.identity import Identity
-from v2xnode.settling import posting_rule
+from v2xnode.settling.money import posting_rule
 
 AT_S = 1_768_415_520
 AT_MS = AT_S * 1_000

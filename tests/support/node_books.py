@@ -15,7 +15,8 @@ from tests.support.market_terms import offer, request
 from v2xnode.clock import Clock
 from v2xnode.envelope import Letter, Link, sign_letter
 from v2xnode.identity import Identity
-from v2xnode.settling import Trade, posting_rule, trade
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import Trade, trade
 from v2xnode.trading.books import Books, Verdict
 
 REQUEST_ID = b"r" * 16

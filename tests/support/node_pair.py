@@ -37,7 +37,8 @@ from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity, create_identity, load_identity
 from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
 from v2xnode.node import DATABASE_FILE, Node, open_node
-from v2xnode.settling import Trade, posting_rule, trade, trades
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import Trade, trade, trades
 from v2xnode.toml import to_toml
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books

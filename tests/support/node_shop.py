@@ -30,7 +30,7 @@ from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity
 from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
 from v2xnode.paths import Connector, Connectors
-from v2xnode.settling import posting_rule
+from v2xnode.settling.money import posting_rule
 from v2xnode.toml import to_toml
 from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.asking import Wish

@@ -28,7 +28,8 @@ from v2xnode.devices.plant.world import WorldSpec
 from v2xnode.devices.plant_client import PlantSocket, connect_plant
 from v2xnode.errors import Unreachable
 from v2xnode.identity import create_identity, load_identity
-from v2xnode.settling import Trade, posting_rule, trade
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import Trade, trade
 from v2xnode.toml import to_toml
 
 DEADLINE_S = 40.0

@@ -12,7 +12,8 @@ from ledger.export import export_jsonl
 from ledger.reader import LedgerReader
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.errors import LedgerInvalid, UsageError
-from v2xnode.settling import describe, posting_rule, trades
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.trades import describe, trades
 
 DATABASE_FILE = "node.db"
 

@@ -37,7 +37,8 @@ from v2xnode.errors import LocalError
 from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.paths import Connectors
-from v2xnode.settling import owed_by_all, trades
+from v2xnode.settling.accounts import owed_by_all
+from v2xnode.settling.trades import trades
 from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering

@@ -9,7 +9,7 @@ from market.errors import Reason
 from market.terms import Accept, Confirm, Offer, Request
 from market.units import Role
 from v2xnode.envelope import Link, message_of
-from v2xnode.settling import Trade, trade
+from v2xnode.settling.trades import Trade, trade
 from v2xnode.trading.books import stop_reason
 
 

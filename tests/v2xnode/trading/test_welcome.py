@@ -10,7 +10,7 @@ from ledger.store import Ledger
 from ledger.writer import Writer
 from v2xnode.clock import real_clock
 from v2xnode.errors import UsageError
-from v2xnode.settling import posting_rule
+from v2xnode.settling.money import posting_rule
 from v2xnode.trading.books import Books
 from v2xnode.trading.welcome import MAX_ASKED, Welcome
 

@@ -11,7 +11,7 @@ from v2xnode.cli.demo.world import CABIN, CAR_A, CAR_B, CAST, HOUSE
 from v2xnode.cli.ledger import reading
 from v2xnode.control import RemoteRefusal
 from v2xnode.errors import LocalError, RefusedByLimit
-from v2xnode.settling import trade
+from v2xnode.settling.trades import trade
 
 Say = Callable[[str], None]
 

@@ -1,22 +1,15 @@
-"""What a trade's entries mean: the money they move, and the trade as people and programs see it.
-
-Receipts make an amount pending, the settlement posts it, and a peer's word alone moves nothing. The provider books
-what it is owed against income, the client what it owes against expense; each in its own ledger, from the same entries,
-and so the same amounts.
-"""
+"""A trade as people and programs see it, told from its entries."""
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ledger import cbor
-from ledger.accounts import Posting, State
 from ledger.entry import EntryType
 from ledger.view import StoredEntry, View
-from market.errors import Reason, TermsInvalid
+from market.errors import Reason
 from market.terms import (
-    WRITERS,
     Accept,
     Close,
     Closed,
@@ -35,130 +28,8 @@ from market.units import MS_PER_SECOND, Role
 from v2xnode.envelope import message_of
 from v2xnode.identity import short
 
-INCOME = "income:energy"
-EXPENSE = "expense:energy"
-
 OPENING_RECEIPTS = 1
 """The first Receipt confirms the registers, and no energy."""
-
-
-def receivable(peer: bytes) -> str:
-    """The account of what a peer owes us."""
-    return f"receivable:{peer.hex()}"
-
-
-def payable(peer: bytes) -> str:
-    """The account of what we owe a peer."""
-    return f"payable:{peer.hex()}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Money:
-    """What a trade's entries have moved so far, in our books.
-
-    voided_micro: what was pending up to our newest settlement, not always what that posts: after a Dispute it may be
-    more, or less. heard: the client's Receipts, by hash, that we as the provider have not answered yet.
-    """
-
-    role: Role | None = None
-    peer: bytes = b""
-    currency: str = ""
-    receipted_micro: int = 0
-    settled_micro: int = 0
-    voided_micro: int = 0
-    heard: tuple[tuple[bytes, int], ...] = ()
-
-    def after(self, stored: StoredEntry) -> "_Money":
-        message = message_of(stored.signed)
-        if isinstance(message, Accept):
-            return self._agreed(stored, message)
-        if self.role is None:
-            return self._before_agreement(message)
-        if not stored.own and stored.entry.node != self.peer:
-            raise ValueError("this trade is with somebody else")
-        writer = WRITERS.get(type(message))
-        if writer is not None and stored.own is not (writer is self.role):
-            raise ValueError(f"only the {writer.name.lower()} writes this")
-        return self._ours(stored, message) if stored.own else self._theirs(stored, message)
-
-    def _agreed(self, stored: StoredEntry, message: Accept) -> "_Money":
-        """An Accept after one that was rejected begins anew; one after money has moved would undo that."""
-        role = Role.CLIENT if stored.own else Role.PROVIDER
-        peer = message.peer if stored.own else stored.entry.node
-        if self.receipted_micro or self.settled_micro or self.heard:
-            raise ValueError("this trade has been delivered already")
-        if self.role is not None and (self.role, self.peer) != (role, peer):
-            raise ValueError("this trade is with somebody else")
-        return _Money(role, peer, message.currency)
-
-    def _before_agreement(self, message: EntryBody) -> "_Money":
-        if isinstance(message, Receipt | Close | Closed):
-            raise ValueError("an amount needs an agreement")
-        return self
-
-    def _theirs(self, stored: StoredEntry, message: EntryBody) -> "_Money":
-        """A peer says what it likes: its Receipt counts from our answer to it, its settlement from our own."""
-        if not isinstance(message, Receipt):
-            return self
-        return replace(self, heard=(*self.heard, (stored.hash, sum(message.amounts_micro))))
-
-    def _ours(self, stored: StoredEntry, message: EntryBody) -> "_Money":
-        receipted_micro = dict(self.heard).get(stored.entry.answers, self.receipted_micro)
-        if isinstance(message, Receipt):
-            receipted_micro = sum(message.amounts_micro)
-        heard = () if receipted_micro != self.receipted_micro else self.heard
-        after = replace(self, receipted_micro=receipted_micro, heard=heard)
-        if isinstance(message, Close | Closed):
-            return replace(after, settled_micro=sum(message.amounts_micro), voided_micro=receipted_micro)
-        return after
-
-
-def posting_rule(stored: StoredEntry, earlier: Sequence[StoredEntry]) -> Sequence[Posting]:
-    """The postings of one entry: a receipt's new amount pending; with a settlement its amount posted, and nothing
-    pending any more. Pure.
-
-    Only what we sign ourselves moves money in our books: the client's own Receipt; the provider's answer to one, which
-    says that it reckons the same; our own Close or Closed. Raises ValueError for an entry that belongs to no
-    agreement of ours, or that begins a delivered one anew.
-    """
-    if not stored.type.of_trade:
-        return ()
-    try:
-        before = _Money()
-        for each in earlier:
-            before = before.after(each)
-        after = before.after(stored)
-    except TermsInvalid as problem:
-        raise ValueError(str(problem)) from problem
-    pending = after.receipted_micro - before.receipted_micro
-    return [
-        *_pair(before, pending, State.PENDING),
-        *_pair(before, after.voided_micro - before.voided_micro, State.VOID),
-        *_pair(before, after.settled_micro - before.settled_micro, State.POSTED),
-    ]
-
-
-def _pair(money: _Money, amount_micro: int, state: State) -> Iterable[Posting]:
-    if amount_micro == 0:
-        return ()
-    if money.role is Role.PROVIDER:
-        to, out_of = receivable(money.peer), INCOME
-    else:
-        to, out_of = EXPENSE, payable(money.peer)
-    return (
-        Posting(to, money.currency, amount_micro, state),
-        Posting(out_of, money.currency, -amount_micro, state),
-    )
-
-
-def owed_by_all(view: View, currency: str) -> dict[bytes, int]:
-    """What each peer owes us."""
-    owed: dict[bytes, int] = {}
-    for (account, unit), balance in view.balances().items():
-        kind, _, peer = account.partition(":")
-        if kind == "receivable" and unit == currency:
-            owed[bytes.fromhex(peer)] = balance.posted_micro + balance.pending_micro
-    return owed
 
 
 @dataclass(frozen=True, slots=True)

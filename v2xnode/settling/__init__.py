@@ -1,0 +1,1 @@
+"""What entries mean: the `money` that they move, the `trades` that they tell, the `accounts` between peers."""
