@@ -156,6 +156,12 @@ class Unanswered(RemoteLedgerError):
     code = "unanswered"
 
 
+class BadProof(RemoteLedgerError):
+    """A Merkle proof does not lead to the root, or does not have the form of one for these sizes."""
+
+    code = "bad_proof"
+
+
 class Fork(RemoteLedgerError):
     """One node signed two different entries for the same epoch and sequence number. Both are the proof."""
 
