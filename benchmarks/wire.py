@@ -12,9 +12,9 @@ from typing import Any, cast
 
 from transports.coap import CoapSettings, CoapTransport
 from transports.interface import Announcement, Handler, Link, Pusher, Sighting, Transport
-from v2xnode import links
 from v2xnode.envelope import Item, Place
 from v2xnode.envelope import Link as Entry
+from v2xnode.links import ends, greeting
 
 HOST = "127.0.0.1"
 KEYS = "(keys)"
@@ -92,20 +92,22 @@ class Tap:
     @contextmanager
     def open(self) -> Iterator["Tap"]:
         """Look over the shoulder of `v2xnode.links` while it packs frames."""
-        names = vars(links)
-        inner = names["pack"]
+        rooms = [vars(room) for room in (ends, greeting)]
+        inner = rooms[0]["pack"]
 
-        def pack(items: Iterable[Item], held: Place | None = None) -> bytes:
+        def pack(items: Iterable[Item], held: Place | None = None, epoch: bytes | None = None) -> bytes:
             listed = list(items)
             self._note(listed)
-            packed: bytes = inner(listed, held)
+            packed: bytes = inner(listed, held, epoch)
             return packed
 
-        names["pack"] = pack
+        for names in rooms:
+            names["pack"] = pack
         try:
             yield self
         finally:
-            names["pack"] = inner
+            for names in rooms:
+                names["pack"] = inner
 
     def name(self, datagram: Datagram) -> str:
         """The messages that a datagram carries: a CoAP payload is its last part."""

@@ -174,8 +174,9 @@ def check_body(signed: SignedEntry) -> None:
         raise BadCommitment("the body is not the one that the entry commits to")
 
 
-def to_wire(signed: SignedEntry, *, with_prev: bool, with_answers: bool = True) -> Wire:
-    """`[type, seq, prev, answers, body, signature]`, and the salt behind them for what belongs to no trade.
+def to_wire(signed: SignedEntry, *, with_prev: bool, with_answers: bool = True, with_epoch: bool = False) -> Wire:
+    """`[type, seq, prev, answers, body, signature]`, behind them the salt for what belongs to no trade, and the epoch
+    where it is another than the receiver takes it to be.
 
     Node, epoch and request id are known from the link, and a trade's salt follows from them. Without `with_prev`
     the third is empty: the receiver holds the entry before. The first of an epoch always carries it. Without
@@ -186,7 +187,9 @@ def to_wire(signed: SignedEntry, *, with_prev: bool, with_answers: bool = True) 
     prev = entry.prev if with_prev or entry.seq == 0 else b""
     answers = entry.answers if with_answers or not entry.answers else True
     wire: Wire = [int(entry.type), entry.seq, prev, answers, signed.body, signed.signature]
-    return wire if entry.type.of_trade else [*wire, signed.salt]
+    if not entry.type.of_trade:
+        wire.append(signed.salt)
+    return [*wire, entry.epoch] if with_epoch else wire
 
 
 def from_wire(
@@ -200,15 +203,16 @@ def from_wire(
 ) -> SignedEntry:
     """Rebuild what `to_wire` left out, then check body and signature.
 
-    `request_id` is the session's; it is not used for types that belong to no trade. `expected_answers` is the hash
-    that an entry is to answer here, put in where the sender left it out. Raises Malformed, Gap (what was left out
-    is not known here: ask for the whole), BadCommitment or BadSignature.
+    `epoch` counts where the entry names no other. `request_id` is the session's; it is not used for types that belong
+    to no trade. `expected_answers` is the hash that an entry is to answer here, put in where the sender left it out.
+    Raises Malformed, Gap (what was left out is not known here: ask for the whole), BadCommitment or BadSignature.
     """
     match wire:
-        case [type_, seq, prev, answers, body, signature, *salts] if len(salts) <= 1:
+        case [type_, seq, prev, answers, body, signature, *rest]:
             kind, number = _entry_type(type_), _sequence(seq)
         case _:
-            raise Malformed("an entry on the wire is an array of six or seven")
+            raise Malformed("an entry on the wire is an array of six to eight")
+    salts, epoch = _split(kind, rest, epoch)
     trade_id = request_id if kind.of_trade else None
     entry_body, entry_salt = _octets("body", body), _salt_of(kind, trade_id, epoch, number, salts)
     entry = Entry(
@@ -225,6 +229,17 @@ def from_wire(
     _require(len(signed.signature) == SIGNATURE_BYTES, f"a signature has {SIGNATURE_BYTES} bytes")
     signed.check()
     return signed
+
+
+def _split(kind: EntryType, rest: list[object], epoch: bytes) -> tuple[list[object], bytes]:
+    """The salt, where one belongs, and the epoch: the one that is named, else the one that is expected."""
+    salts, epochs = ([], rest) if kind.of_trade else (rest[:1], rest[1:])
+    match epochs:
+        case []:
+            return salts, epoch
+        case [bytes() as named] if len(named) == EPOCH_BYTES and named != epoch:
+            return salts, named
+    raise Malformed("behind an entry's signature stand its salt, if it belongs to no trade, and another epoch")
 
 
 def _salt_of(kind: EntryType, request_id: bytes | None, epoch: bytes, seq: int, salts: list[object]) -> bytes:

@@ -169,9 +169,10 @@ def message_of(entry: SignedEntry) -> EntryBody:
     return message  # type: ignore[no-any-return]
 
 
-def pack(items: Iterable[Item], held: Place | None = None) -> bytes:
-    """The bytes of a frame. held: the newest entry of our chain that the receiver holds, as far as we know."""
-    return cbor.encode([_pack(item, held) for item in items], max_bytes=MAX_FRAME_BYTES)
+def pack(items: Iterable[Item], held: Place | None = None, epoch: bytes | None = None) -> bytes:
+    """The bytes of a frame. held: the newest entry of our chain that the receiver holds, as far as we know; epoch: the
+    one that the receiver takes our entries to be of (None: theirs)."""
+    return cbor.encode([_pack(item, held, epoch) for item in items], max_bytes=MAX_FRAME_BYTES)
 
 
 def fitting(items: Sequence[Item]) -> list[Item]:
@@ -179,14 +180,14 @@ def fitting(items: Sequence[Item]) -> list[Item]:
     taken: list[Item] = []
     size = _FRAME_HEAD
     for item in items[:MAX_ITEMS]:
-        size += len(cbor.encode(_pack(in_full(item), None)))
+        size += len(cbor.encode(_pack(in_full(item), None, b"")))
         if taken and size > MAX_FRAME_BYTES:
             break
         taken.append(item)
     return taken
 
 
-def _pack(item: Item, held: Place | None) -> list[Any]:
+def _pack(item: Item, held: Place | None, epoch: bytes | None) -> list[Any]:
     kind = type_of(item.message)
     trimmed = _trim(kind, item.message)
     match item:
@@ -197,7 +198,8 @@ def _pack(item: Item, held: Place | None) -> list[Any]:
         case Link():
             entry = item.signed.entry
             follows = item.brief and held == (entry.epoch[:EPOCH_HINT_BYTES], entry.seq - 1)
-            wire: Wire = to_wire(item.signed, with_prev=not follows, with_answers=not item.brief)
+            elsewhere = epoch is not None and entry.epoch != epoch
+            wire: Wire = to_wire(item.signed, with_prev=not follows, with_answers=not item.brief, with_epoch=elsewhere)
             wire[_BODY] = cbor.encode(trimmed)
             return wire
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import cbor
-from ledger.entry import Entry, EntryType, SignedEntry, commit, from_wire, sign_entry, to_wire, trade_salt
+from ledger.entry import EPOCH_BYTES, Entry, EntryType, SignedEntry, commit, from_wire, sign_entry, to_wire, trade_salt
 from ledger.errors import BadCommitment, BadSignature, Gap, LedgerError, Malformed
 from tests.ledger.world import EPOCH, PROVIDER, REQUEST, Chain
 
@@ -30,9 +30,12 @@ def signed_entries(draw: st.DrawFn) -> SignedEntry:
     return sign_entry(PROVIDER, entry, salt=salt, body=body, request_id=request_id)
 
 
-@given(signed_entries(), st.booleans(), st.booleans())
-def test_what_the_wire_leaves_out_is_rebuilt(signed: SignedEntry, with_prev: bool, with_answers: bool) -> None:
-    wire = cbor.decode(cbor.encode(to_wire(signed, with_prev=with_prev, with_answers=with_answers)))
+@given(signed_entries(), st.booleans(), st.booleans(), st.booleans())
+def test_what_the_wire_leaves_out_is_rebuilt(
+    signed: SignedEntry, with_prev: bool, with_answers: bool, with_epoch: bool
+) -> None:
+    sent = to_wire(signed, with_prev=with_prev, with_answers=with_answers, with_epoch=with_epoch)
+    wire = cbor.decode(cbor.encode(sent))
     asked: list[tuple[bytes, bytes, int]] = []
 
     def held(node: bytes, epoch: bytes, seq: int) -> bytes:
@@ -42,7 +45,7 @@ def test_what_the_wire_leaves_out_is_rebuilt(signed: SignedEntry, with_prev: boo
     back = from_wire(
         wire,
         node=PROVIDER.public,
-        epoch=EPOCH,
+        epoch=bytes(EPOCH_BYTES) if with_epoch else EPOCH,
         request_id=signed.request_id or REQUEST,
         prev_lookup=held,
         expected_answers=signed.entry.answers,
@@ -124,6 +127,9 @@ def test_the_first_of_an_epoch_always_carries_prev() -> None:
     [
         lambda wire: wire[:-1],
         lambda wire: [*wire, bytes(16)],
+        lambda wire: [*wire, EPOCH],
+        lambda wire: [*wire, bytes(7)],
+        lambda wire: [*wire, bytes(8), bytes(8)],
         lambda wire: [0, *wire[1:]],
         lambda wire: [17, *wire[1:]],
         lambda wire: [True, *wire[1:]],

@@ -12,7 +12,8 @@ from market.negotiation import client as asking
 from market.negotiation import provider as answering
 from transports import records
 from transports.coap import observers, settings
-from v2xnode import envelope, links
+from v2xnode import envelope
+from v2xnode.links import ends
 from v2xnode.trading import delivering, selling, shop
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
@@ -66,7 +67,7 @@ def test_each_reason_has_its_sentence(reason: Reason) -> None:
         f"a window of {records.REPLAY_WINDOW} records; a link ends after 2^20 records",
         f"at least each {observers.CONFIRM_EVERY}th confirmable",
         f"a random leisure of up to {settings.LEISURE_MS} ms",
-        f"the question's own deadline ({links.REQUEST_TIMEOUT_MS // SECONDS} s)",
+        f"the question's own deadline ({ends.REQUEST_TIMEOUT_MS // SECONDS} s)",
         f"a CBOR array of at most {envelope.MAX_ITEMS} items",
         f"at most {envelope.MAX_FRAME_BYTES:,} bytes",
     ],

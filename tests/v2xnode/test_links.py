@@ -259,6 +259,7 @@ async def test_an_entry_names_the_one_before_until_that_is_answered() -> None:
             epochs[each.key] = head.entry.epoch
         link.hello = replace(link.hello, epoch=epochs[world.client.key])
         accepted.hello = replace(accepted.hello, epoch=epochs[world.provider.key])
+        link.epoch, accepted.epoch = epochs[world.provider.key], epochs[world.client.key]
         provider, client = End(world.provider, link, Talk()), End(world.client, accepted, Talk())
         first = await world.interval(0, confirm.digest)
         assert not client.hears(first, provider), "the client may not hold the Confirm"

@@ -1,0 +1,206 @@
+"""All links of one node: dialled and accepted, over every bearer it has."""
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from transports.errors import LinkLost, LocalTransportError, TransportError
+from transports.interface import Link, Pusher, Transport
+from transports.secure import Accepted, Acceptor, Dialer, Opened, Received, Send, Visibility
+from v2xnode.clock import Clock
+from v2xnode.envelope import REFUSED, Item, unpack
+from v2xnode.errors import NodeError, PeerError, Unreachable
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity, short
+from v2xnode.keeping import Keeper, kept_open
+from v2xnode.links.ends import REQUEST_TIMEOUT_MS, AcceptedLink, DialledLink, Traffic
+from v2xnode.links.greeting import Greeting, MakeGreeting, RawItems, held_in, opening_frame, read_hello
+
+ANSWERS_KEPT = 8
+"""Newest answers of a link, given again when the bearer repeats a question whose answer got lost."""
+
+Opening = Callable[[bytes], Sequence[Item]]
+"""What to say to a peer with the greeting, once its key is known."""
+Serve = Callable[[AcceptedLink, RawItems], Awaitable[Sequence[Item]]]
+"""Answers one frame: (link, raw items) to the items of the answer (none: an empty sealed answer)."""
+
+
+class Links:
+    """All links of a node, both directions, over its bearers. `serving` opens the bearers."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        transports: Mapping[str, Transport],
+        clock: Clock,
+        events: EventLog,
+        *,
+        greet: MakeGreeting,
+        serve: Serve,
+        known: Callable[[bytes], bool],
+        visibility: Visibility,
+    ) -> None:
+        self._identity = identity
+        self._transports = transports
+        self._clock = clock
+        self._events = events
+        self._greet = greet
+        self._serve = serve
+        self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
+        self._accepted: dict[int, AcceptedLink] = {}
+        self._number = 0
+        self._keepers: Sequence[Keeper] = ()
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        return self._transports
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Open every bearer; all of them close with the context. Raises TransportError when all fail."""
+        async with kept_open(self._transports.values(), lambda name: _Door(self, name), self._events) as self._keepers:
+            yield
+
+    @property
+    def bearers(self) -> dict[str, Any]:
+        """For people and programs, by name: see `Keeper.as_json`."""
+        return {each.transport.name: each.as_json() for each in self._keepers}
+
+    # dialling
+
+    async def dial(
+        self, bearer: str, address: str, remote: bytes | None, opening: Opening
+    ) -> tuple[DialledLink, RawItems]:
+        """Open a link and say `opening(peer)` with the greeting; the answer's items come back.
+
+        remote: the peer's key when it is known (IK, one round trip), None for a stranger (XX, two).
+        Raises Unreachable, or PeerError when the other side breaks the rules.
+        """
+        transport = self._transports.get(bearer)
+        if transport is None:
+            raise Unreachable(f"This node has no bearer {bearer!r:.20} switched on.", code="no_bearer")
+        try:
+            raw = await transport.dial(address)
+        except TransportError as problem:
+            raise Unreachable(f"{address} can't be reached over {bearer}: {problem}") from None
+        try:
+            traffic = Traffic()
+            opened, greeting = await self._shake(raw, traffic, remote, opening)
+            items = unpack(opened.payload)
+            hello, rest = read_hello(items, opened.session, self._identity.public)
+            epoch = greeting.hello.epoch
+            link = DialledLink(
+                bearer, opened.session, hello, epoch, held_in(hello), greeting.held, raw=raw, traffic=traffic
+            )
+            return link, rest
+        except LinkLost as problem:
+            await raw.aclose()
+            raise Unreachable(f"{address} does not answer over {bearer}: {problem}") from None
+        except TransportError as problem:
+            await raw.aclose()
+            raise PeerError(f"{address} broke the handshake: {problem}", code=problem.code) from None
+        except BaseException:
+            await raw.aclose()
+            raise
+
+    async def _shake(
+        self,
+        raw: Link,
+        traffic: Traffic,
+        remote: bytes | None,
+        opening: Opening,
+    ) -> tuple[Opened, Greeting]:
+        dialer = Dialer(self._identity.seed, remote=remote, entropy=self._identity.entropy)
+        if remote is not None:
+            greeting = await self._greet(remote)
+            frame = dialer.first(opening_frame(greeting, opening(remote)))
+        else:
+            named = dialer.receive(await traffic.request(raw, dialer.first(), REQUEST_TIMEOUT_MS))
+            greeting = await self._greet(named.peer)
+            frame = dialer.introduce(opening_frame(greeting, opening(named.peer)))
+        answer = dialer.receive(await traffic.request(raw, frame, REQUEST_TIMEOUT_MS))
+        if not isinstance(answer, Opened):
+            raise PeerError("The handshake did not end.")
+        return answer, greeting
+
+    # accepting
+
+    async def _answer(self, bearer: str, frame: bytes, source: str, pusher: Pusher | None) -> bytes | None:
+        """What a bearer sends back. Nothing that a stranger says, and no fault of ours, passes on into the bearer."""
+        outcome = self._acceptor.receive(frame, f"{bearer}:{source}", self._clock.link_ms())
+        try:
+            match outcome:
+                case Send():
+                    return outcome.frame
+                case Accepted():
+                    return await self._accept(bearer, outcome)
+                case Received():
+                    return await self._received(frame, outcome, pusher)
+        except (NodeError, LocalTransportError) as problem:
+            self._events.tell("answer_failed", bearer=bearer, code=problem.code, sentence=str(problem))
+            return None
+        return self._answered_before(frame) if pusher is None else None
+
+    async def _accept(self, bearer: str, opened: Accepted) -> bytes | None:
+        try:
+            items = unpack(opened.payload)
+            hello, rest = read_hello(items, opened.session, self._identity.public)
+            self._number += 1
+            link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello), number=self._number)
+            answer = await self._serve(link, rest)
+        except PeerError as problem:
+            self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)
+            self._acceptor.forget(opened.session)
+            return None
+        self._forget_lost()
+        self._accepted[opened.session.local_id] = link
+        greeting = await self._greet(opened.peer)
+        link.epoch, link.theirs = greeting.hello.epoch, greeting.held
+        return opened.reply(opening_frame(greeting, answer))
+
+    async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
+        link = self._accepted.get(received.session.local_id)
+        if link is None or link.session is not received.session:
+            return None
+        try:
+            items = unpack(received.plaintext)
+            if pusher is not None:
+                link.end()
+                link.pusher = pusher
+            answer = link.pack(await self._serve(link, items))
+        except PeerError as problem:
+            self._events.tell("frame_refused", peer=short(link.peer), code=problem.code, sentence=problem.sentence)
+            return received.session.seal(REFUSED)
+        link.answers[hashlib.sha256(frame).digest()] = answer
+        while len(link.answers) > ANSWERS_KEPT:
+            link.answers.popitem(last=False)
+        return answer
+
+    def _answered_before(self, frame: bytes) -> bytes | None:
+        digest = hashlib.sha256(frame).digest()
+        for link in self._accepted.values():
+            if (answer := link.answers.get(digest)) is not None:
+                return answer
+        return None
+
+    def _forget_lost(self) -> None:
+        """Drop links that gave way to others in the acceptor's bounded table."""
+        for local_id, link in list(self._accepted.items()):
+            if not self._acceptor.holds(link.session):
+                link.end()
+                del self._accepted[local_id]
+
+
+class _Door:
+    """The handler that one bearer gets."""
+
+    def __init__(self, links: Links, bearer: str) -> None:
+        self._links = links
+        self._bearer = bearer
+
+    async def answer(self, frame: bytes, source: str) -> bytes | None:
+        return await self._links._answer(self._bearer, frame, source, None)
+
+    async def subscribed(self, frame: bytes, source: str, pusher: Pusher) -> bytes | None:
+        return await self._links._answer(self._bearer, frame, source, pusher)
