@@ -156,6 +156,12 @@ class Unanswered(RemoteLedgerError):
     code = "unanswered"
 
 
+class UnknownOrigin(RemoteLedgerError):
+    """A checkpoint or cosignature whose name is no node's, or not the one that is asked about."""
+
+    code = "unknown_origin"
+
+
 class BadProof(RemoteLedgerError):
     """A Merkle proof does not lead to the root, or does not have the form of one for these sizes."""
 

@@ -62,10 +62,15 @@ def sign1(signer: Signer, payload: bytes, aad: bytes) -> bytes:
 
 def verify1(public: bytes, payload: bytes, signature: bytes, aad: bytes) -> None:
     """Raises BadSignature unless `signature` is of the key `public` over `payload` in the form `aad`."""
+    verify_bytes(public, sig_structure(payload, aad), signature)
+
+
+def verify_bytes(public: bytes, message: bytes, signature: bytes) -> None:
+    """Raises BadSignature unless `signature` is of the key `public` over exactly `message` (RFC 8032)."""
     if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
         raise BadSignature("a key has 32 bytes and a signature 64")
     try:
-        VerifyKey(public).verify(sig_structure(payload, aad), signature)
+        VerifyKey(public).verify(message, signature)
     except BadSignatureError:
         raise BadSignature(f"not the signature of {public.hex()[:16]}… over these bytes") from None
 
