@@ -7,6 +7,7 @@ sealed in the link only.
 from enum import IntEnum
 from typing import Final
 
+from market.terms.accounting import Draw, Means, Net, NetLine, Pay
 from market.terms.agreement import (
     MAX_COUNTERS,
     Accept,
@@ -59,13 +60,14 @@ from market.terms.mapping import from_map, to_map
 from market.units import Role
 
 Signed = Request | Offer | Counter
-EntryBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed
+TradeBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed
+EntryBody = TradeBody | Net | Pay
 Control = Ready | Start | Plug | Pause | PowerLimit | Stop | Subscribe | ResolvingKey | Status | Alive | Resume
 Message = Hello | Signed | Decline | EntryBody | Control
 
 
 class MessageType(IntEnum):
-    """Numbers on the wire: one byte each for all but two."""
+    """Numbers on the wire: one byte each up to 23."""
 
     HELLO = 0
     REQUEST = 1
@@ -93,6 +95,8 @@ class MessageType(IntEnum):
     STATUS = 23
     RESUME = 24
     RESOLVING_KEY = 25
+    NET = 26
+    PAY = 27
 
 
 MESSAGES: Final[dict[MessageType, type[Message]]] = {
@@ -122,9 +126,12 @@ MESSAGES: Final[dict[MessageType, type[Message]]] = {
     MessageType.STATUS: Status,
     MessageType.RESUME: Resume,
     MessageType.RESOLVING_KEY: ResolvingKey,
+    MessageType.NET: Net,
+    MessageType.PAY: Pay,
 }
 SIGNED: Final = frozenset({MessageType.REQUEST, MessageType.OFFER, MessageType.COUNTER})
-ENTRIES: Final = frozenset(kind for kind in MessageType if MessageType.ACCEPT <= kind <= MessageType.CLOSED)
+TRADE_ENTRIES: Final = frozenset(kind for kind in MessageType if MessageType.ACCEPT <= kind <= MessageType.CLOSED)
+ENTRIES: Final = TRADE_ENTRIES | {MessageType.NET, MessageType.PAY}
 WRITERS: Final[dict[type[Message], Role]] = {
     Accept: Role.CLIENT,
     Confirm: Role.PROVIDER,
@@ -153,6 +160,7 @@ __all__ = [
     "MESSAGES",
     "PROTOCOL_VERSION",
     "SIGNED",
+    "TRADE_ENTRIES",
     "WRITERS",
     "Accept",
     "Alive",
@@ -165,6 +173,7 @@ __all__ = [
     "CurrentKind",
     "Decline",
     "Dispute",
+    "Draw",
     "Earthing",
     "Electrical",
     "EntryBody",
@@ -175,10 +184,14 @@ __all__ = [
     "Interval",
     "Limit",
     "LossRule",
+    "Means",
     "Message",
     "MessageType",
+    "Net",
+    "NetLine",
     "Offer",
     "Pause",
+    "Pay",
     "Plug",
     "PlugStep",
     "PowerLimit",
@@ -200,6 +213,7 @@ __all__ = [
     "Stop",
     "Subscribe",
     "Tolerance",
+    "TradeBody",
     "Void",
     "acceptable",
     "from_map",
