@@ -22,6 +22,7 @@ from market.terms import (
     EPOCH_HINT_BYTES,
     MESSAGES,
     SIGNED,
+    TRADE_ENTRIES,
     Control,
     Decline,
     EntryBody,
@@ -283,6 +284,8 @@ def _read_entry(item: list[Any], context: Reading) -> Link:
         kind = MessageType[EntryType(item[0]).name]
     except (ValueError, KeyError):
         raise FrameInvalid("This type of entry does not travel in a session.") from None
+    if kind not in TRADE_ENTRIES:
+        raise FrameInvalid("This type of entry does not travel in a session.")
     body = cbor.encode(_restore(kind, cbor.decode(item[_BODY]), context))
     signed = _rebuild([*item[:_BODY], body, *item[_BODY + 1 :]], context)
     return Link(message_of(signed), signed)

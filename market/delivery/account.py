@@ -100,8 +100,8 @@ def reckon(account: Account, client_register_wh: int) -> Reckoned | Disputed:
         raise ValueError("no interval is open")
     if account.first is None or account.tally is None:
         return Reckoned(settlement.open_tally(account.offer, interval.end_at_ms), ())
-    provider_wh = _energy(interval.register_wh, account.first.register_wh)
-    client_wh = _energy(client_register_wh, account.opening_wh)
+    provider_wh = energy_wh(interval.register_wh, account.first.register_wh)
+    client_wh = energy_wh(client_register_wh, account.opening_wh)
     elapsed_ms = interval.end_at_ms - account.first.end_at_ms
     verdict = settlement.agree(account.offer, provider_wh, client_wh, elapsed_ms)
     if isinstance(verdict, settlement.Disagreement):
@@ -146,8 +146,8 @@ def receipted(account: Account, receipt: Receipt) -> Account | Disputed:
 def _arithmetic_dispute(account: Account, receipt: Receipt, reckoned: Reckoned) -> Disputed:
     """The registers may agree, and yet the Receipt says something else: the smaller energy is undisputed."""
     interval, first = account.open, account.first
-    provider_wh = 0 if interval is None or first is None else _energy(interval.register_wh, first.register_wh)
-    client_wh = 0 if first is None else _energy(receipt.register_wh, account.opening_wh)
+    provider_wh = 0 if interval is None or first is None else energy_wh(interval.register_wh, first.register_wh)
+    client_wh = 0 if first is None else energy_wh(receipt.register_wh, account.opening_wh)
     undisputed_wh = max(min(receipt.agreed_wh, reckoned.tally.agreed_wh), account.agreed_wh)
     return Disputed(provider_wh, client_wh, undisputed_wh)
 
@@ -174,7 +174,7 @@ def disputed(account: Account, dispute: Dispute) -> Account | None:
         return None
     tally = account.tally
     if account.first is not None and tally is not None:
-        provider_wh = _energy(account.open.register_wh, account.first.register_wh)
+        provider_wh = energy_wh(account.open.register_wh, account.first.register_wh)
         undisputed_wh = max(min(dispute.undisputed_wh, highest_wh, provider_wh), tally.agreed_wh)
         tally = settlement.add(account.offer, tally, account.open.end_at_ms, undisputed_wh)
     return replace(account, tally=tally, open=None, open_digest=b"", disputed=True)
@@ -186,7 +186,7 @@ def unseen_register_wh(account: Account, highest_wh: int) -> int:
     interval, first = account.open, account.first
     if interval is None or first is None:
         return highest_wh
-    provider_wh = _energy(interval.register_wh, first.register_wh)
+    provider_wh = energy_wh(interval.register_wh, first.register_wh)
     lost_wh = settlement.loss_wh(account.offer.loss, provider_wh, interval.end_at_ms - first.end_at_ms)
     expected_wh = account.opening_wh + max(0, provider_wh - lost_wh)
     return max(account.client_wh, min(expected_wh, highest_wh))
@@ -217,5 +217,6 @@ def replayed(account: Account, message: EntryBody, digest: bytes) -> Account:
             return account
 
 
-def _energy(register_wh: int, opening_wh: int) -> int:
+def energy_wh(register_wh: int, opening_wh: int) -> int:
+    """What a cumulative register has counted since the opening."""
     return min(max(register_wh - opening_wh, 0), MAX_ENERGY_WH)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from market import errors, units
-from market.terms import ENTRIES, MESSAGES, SIGNED, MessageType, rebuilt_fields
+from market.terms import ENTRIES, MESSAGES, SIGNED, Means, MessageType, rebuilt_fields
 from market.terms import control as control_terms
 from market.terms.agreement import FeeKind, PriceKind, SilenceRule
 from market.terms.electrical import Connector, Earthing, Profile
@@ -92,6 +92,7 @@ NUMBERS: tuple[type[IntEnum], ...] = (
     SilenceRule,
     control_terms.PlugStep,
     control_terms.PowerState,
+    Means,
     errors.Quantity,
 )
 

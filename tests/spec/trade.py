@@ -20,6 +20,7 @@ from market.terms import (
     Counter,
     Decline,
     Dispute,
+    Draw,
     Electrical,
     EntryBody,
     Fee,
@@ -28,9 +29,13 @@ from market.terms import (
     Hello,
     Interval,
     LossRule,
+    Means,
     Message,
+    Net,
+    NetLine,
     Offer,
     Pause,
+    Pay,
     Plug,
     PlugStep,
     PowerLimit,
@@ -144,8 +149,18 @@ MESSAGES: tuple[Message, ...] = (
     Status(18, 43, 10_900, PowerState.DELIVERING),
     Resume(REQUEST_ID),
     ResolvingKey(b"\x0c" * 16),
+    Net(PROVIDER.public, AT_S, b"\x0d" * 32, (NetLine("EUR", 12_500, 31_250), NetLine("SEK", 0, 900_000))),
+    Pay(PROVIDER.public, AT_S, 18_750, Means.BANK, reference="E2E-2026-01-14-0001"),
+    Pay(
+        CLIENT.public,
+        AT_S,
+        31_250,
+        Means.VOUCHER,
+        received=True,
+        draws=(Draw(b"\x0a" * 32, b"\x0b" * 32, CLIENT.public, REQUEST_ID),),
+    ),
 )
-"""One of each type, and a second Offer."""
+"""One of each type, a second Offer and a second Pay."""
 
 
 def ledger_of(who: Identity, entropy: Entropy) -> Ledger:

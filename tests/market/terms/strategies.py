@@ -10,8 +10,11 @@ from market.terms import (
     Fee,
     FeeKind,
     Head,
+    Means,
     Message,
+    Net,
     Offer,
+    Pay,
     PriceKind,
     PriceStep,
     Request,
@@ -95,10 +98,30 @@ def offers(draw: st.DrawFn) -> Offer:
     return made
 
 
+@st.composite
+def nets(draw: st.DrawFn) -> Net:
+    line = of_kind(next(each.metadata["kind"] for each in fields(Net) if each.name == "lines").item)
+    lines = draw(st.lists(line, min_size=1, max_size=8, unique_by=lambda each: each.currency))
+    made: Net = draw(of_fields(Net, lines=st.just(tuple(sorted(lines, key=lambda each: each.currency)))))
+    return made
+
+
+@st.composite
+def pays(draw: st.DrawFn) -> Pay:
+    draws = draw(of_kind(next(each.metadata["kind"] for each in fields(Pay) if each.name == "draws")))
+    means = st.just(Means.VOUCHER) if draws else st.sampled_from([each for each in Means if each is not Means.VOUCHER])
+    made: Pay = draw(of_fields(Pay, draws=st.just(draws), means=means))
+    return made
+
+
 def messages(cls: type[Message]) -> Values:
     """Valid messages of one type."""
     if cls is Request:
         return requests()
     if cls is Offer:
         return offers()
+    if cls is Net:
+        return nets()
+    if cls is Pay:
+        return pays()
     return of_fields(cls)

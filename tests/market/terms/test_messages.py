@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.entry import EntryType
 from market.errors import TermsInvalid
 from market.terms import (
     ENTRIES,
     MESSAGES,
     SIGNED,
+    TRADE_ENTRIES,
     Accept,
     MessageType,
     Offer,
@@ -74,7 +76,8 @@ def out_of_bounds(kind: Any) -> list[Any]:
         case Bytes(size):
             return [bytes(size - 1), bytes(size + 1), "x" * size, bytearray(size), None]
         case Text(low, high):
-            return ["x" * (low - 1), "x" * (high + 1), "\n" * low, b"x" * low, None]
+            short = ["x" * (low - 1), "\n" * low] if low else ["\n"]
+            return [*short, "x" * (high + 1), b"x" * low, None]
         case ListOf():
             return [[0] * (kind.high + 1), (), 0, None] + ([[]] if kind.low else [])
         case _:
@@ -102,11 +105,14 @@ def test_every_message_has_one_number() -> None:
     assert len(set(MESSAGES.values())) == len(MESSAGES)
 
 
-def test_entries_run_from_accept_to_closed() -> None:
-    assert {kind.name for kind in ENTRIES} == {
+def test_a_trades_entries_run_from_accept_to_closed_and_two_belong_to_no_trade() -> None:
+    assert {kind.name for kind in TRADE_ENTRIES} == {
         *("ACCEPT", "CONFIRM", "REJECT", "VOID"),
         *("INTERVAL", "RECEIPT", "DISPUTE", "RESOLVE", "CLOSE", "CLOSED"),
     }
+    assert {kind.name for kind in ENTRIES - TRADE_ENTRIES} == {"NET", "PAY"}
+    for kind in ENTRIES:
+        assert EntryType[kind.name].of_trade is (kind in TRADE_ENTRIES)
     assert {MESSAGES[kind].__name__ for kind in SIGNED} == {"Request", "Offer", "Counter"}
 
 
