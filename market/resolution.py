@@ -1,11 +1,6 @@
-"""What a Dispute has parked, and what either owner may propose for it in the end: pure arithmetic on both ledgers' facts.
+"""What a Dispute has parked, and what the owners may agree on for it in the end: pure arithmetic.
 
-| what is held | what may be signed | what it comes to |
-|---|---|---|
-| a Dispute, and our own settlement over the undisputed part | Resolve answering the Dispute | a proposal: nothing moves |
-| the peer's newest proposal | Resolve answering it with the same totals | both have signed: the difference is posted |
-| the peer's newest proposal | Resolve answering it with other totals | a proposal of ours beside it |
-| two agreements that crossed | nothing | the one over the provider's proposal stands |
+The steps: docs/protocol.md, "After the settlement".
 """
 
 from collections.abc import Iterable
