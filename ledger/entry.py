@@ -136,16 +136,28 @@ class SignedEntry:
         """The COSE_Sign1 array (external data `AAD_ENTRY`)."""
         return cose_bytes(self.entry.payload, self.signature)
 
-    def check(self) -> None:
-        """Raises Malformed, BadCommitment or BadSignature unless body, salt, request id and signature all fit."""
+    def check(self, key: bytes) -> None:
+        """Raises Malformed, BadCommitment or BadSignature unless body, salt, request id and signature all fit.
+
+        `key` signs at this place of the node's chain: see `key_history`.
+        """
         check_body(self)
-        verify1(self.entry.node, self.entry.payload, self.signature, AAD_ENTRY)
+        verify1(key, self.entry.payload, self.signature, AAD_ENTRY)
+
+
+SignerOf: TypeAlias = Callable[[SignedEntry], bytes]
+"""The public key that must have signed an entry. See `key_history.KeyHistory.signer_of`."""
+
+
+def genesis_key(signed: SignedEntry) -> bytes:
+    """Who signs for a node that never changed its key."""
+    return signed.entry.node
 
 
 def sign_entry(signer: Signer, entry: Entry, *, salt: bytes, body: bytes, request_id: bytes | None) -> SignedEntry:
     """Sign an entry of our own and bind it to its body. Raises as `SignedEntry.check` for a body that does not fit."""
     signed = SignedEntry(entry, sign1(signer, entry.payload, AAD_ENTRY), salt, body, request_id)
-    signed.check()
+    signed.check(signer.public)
     return signed
 
 
@@ -200,11 +212,13 @@ def from_wire(
     request_id: bytes | None,
     prev_lookup: PrevLookup,
     expected_answers: bytes = b"",
+    signer_of: SignerOf = genesis_key,
 ) -> SignedEntry:
     """Rebuild what `to_wire` left out, then check body and signature.
 
     `epoch` counts where the entry names no other. `request_id` is the session's; it is not used for types that belong
     to no trade. `expected_answers` is the hash that an entry is to answer here, put in where the sender left it out.
+    `signer_of` says which key must have signed, where the node's keys were ever changed (`View.keys_of`).
     Raises Malformed, Gap (what was left out is not known here: ask for the whole), BadCommitment or BadSignature.
     """
     match wire:
@@ -227,7 +241,7 @@ def from_wire(
     )
     signed = SignedEntry(entry, _octets("signature", signature), entry_salt, entry_body, trade_id)
     _require(len(signed.signature) == SIGNATURE_BYTES, f"a signature has {SIGNATURE_BYTES} bytes")
-    signed.check()
+    signed.check(signer_of(signed))
     return signed
 
 

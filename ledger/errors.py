@@ -168,6 +168,12 @@ class BadProof(RemoteLedgerError):
     code = "bad_proof"
 
 
+class Revoked(RemoteLedgerError):
+    """Signed by a key that its owner has revoked, and not held before that was known."""
+
+    code = "revoked"
+
+
 class Fork(RemoteLedgerError):
     """One node signed two different entries for the same epoch and sequence number. Both are the proof."""
 

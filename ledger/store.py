@@ -140,6 +140,6 @@ class Ledger:
         if head is None:
             raise Corrupt("the database has no chain of ours; run verify")
         try:
-            head.signed.check()
+            head.signed.check(self.node)
         except RemoteLedgerError as error:
             raise Corrupt(f"our newest entry does not hold ({error}); run verify") from error

@@ -96,7 +96,7 @@ class Transaction(View):
         Messages and entries that it answers are kept first. Raises BeyondHead (our own, and not held), Fork,
         BrokenChain, Unanswered, what `SignedEntry.check` raises, or what the posting rule raises.
         """
-        signed.check()
+        signed.check(signed.entry.node)
         entry = signed.entry
         same = self.entry_at(entry.node, entry.epoch, entry.seq)
         if same is not None and same.hash == signed.hash:

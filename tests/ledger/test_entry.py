@@ -193,9 +193,9 @@ def test_salt_and_body_cannot_trade_bytes() -> None:
 )
 def test_nothing_of_a_signed_entry_can_be_exchanged(fields: dict[str, object], error: type[LedgerError]) -> None:
     signed = receipt()
-    signed.check()
+    signed.check(PROVIDER.public)
     with pytest.raises(error):
-        dataclasses.replace(signed, **fields).check()  # type: ignore[arg-type]
+        dataclasses.replace(signed, **fields).check(PROVIDER.public)  # type: ignore[arg-type]
 
 
 def test_the_export_is_the_standard_array() -> None:
