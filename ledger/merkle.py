@@ -8,7 +8,8 @@ of hashes, as long as the tree is high (one more at most). Pure: nothing is kept
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Final
 
@@ -71,11 +72,67 @@ class Frontier:
         return _folded(self._peaks)
 
 
-class Tree:
-    """Every whole subtree's root, level by level: any root and any proof of any size so far, in log2(size) steps.
+class Subtrees(ABC):
+    """Any root and any proof of any size so far, in log2(size) steps, out of the roots of whole subtrees."""
 
-    64 bytes a leaf: to be kept where many proofs are asked for, and made anew where one is.
-    """
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many leaves there are."""
+
+    @abstractmethod
+    def subtree(self, height: int, index: int) -> bytes:
+        """The root of the leaves index * 2^height to (index + 1) * 2^height - 1, which are all there."""
+
+    def root(self, size: int | None = None) -> bytes:
+        """Of the first `size` leaves, or of all. Raises Misuse for more than there are."""
+        wanted = self.size if size is None else size
+        _demand(0 <= wanted <= self.size, f"a tree of {self.size} has no root of {wanted}")
+        return self._range(0, wanted)
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
+        """PATH(index, D[size]) of RFC 9162, 2.1.3.1. Raises Misuse for a leaf that such a tree does not have."""
+        wanted = self.size if size is None else size
+        _demand(0 <= index < wanted <= self.size, f"a tree of {wanted} has no leaf {index}")
+        path, _, _ = self._path(index + 1, wanted, lambda start, end: end - start == 1)
+        return path
+
+    def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
+        """PROOF(old, D[size]) of RFC 9162, 2.1.4.1; nothing for an `old` of 0 or of `size`. Raises Misuse."""
+        wanted = self.size if size is None else size
+        _demand(0 <= old <= wanted <= self.size, f"no tree of {wanted} grew out of one of {old}")
+        path, start, end = self._path(old, wanted, lambda start, end: old in (0, end))
+        # a subtree that does not begin the tree can't be made of the old root: it stands in the proof itself
+        return [self._range(start, end), *path] if start > 0 else path
+
+    def _path(self, last: int, size: int, ends: Callable[[int, int], bool]) -> tuple[list[bytes], int, int]:
+        """The siblings on the way from the root of `size` to the subtree with the leaf `last` - 1 where it ends."""
+        path: list[bytes] = []
+        start, end = 0, size
+        while not ends(start, end):
+            middle = start + _split(end - start)
+            if last <= middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(start, middle))
+                start = middle
+        return path[::-1], start, end
+
+    def _range(self, start: int, end: int) -> bytes:
+        """The root of leaves start to end - 1, where start is a multiple of the whole subtrees in them."""
+        peaks: list[bytes] = []
+        while start < end:
+            height = (end - start).bit_length() - 1
+            peaks.append(self.subtree(height, start >> height))
+            start += 1 << height
+        return _folded(peaks)
+
+
+class Tree(Subtrees):
+    """The roots of all whole subtrees in memory, level by level: two hashes a leaf."""
 
     __slots__ = ("_levels",)
 
@@ -86,7 +143,6 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """How many leaves there are."""
         return len(self._levels[0])
 
     def append(self, leaf: bytes) -> None:
@@ -98,59 +154,8 @@ class Tree:
             leaf = node_hash(level[-2], leaf)
         self._levels.append([leaf])
 
-    def root(self, size: int | None = None) -> bytes:
-        """Of the first `size` leaves, or of all. Raises Misuse for more than there are."""
-        wanted = self.size if size is None else size
-        self._demand(0 <= wanted <= self.size, f"a tree of {self.size} has no root of {wanted}")
-        return self._range(0, wanted)
-
-    def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """PATH(index, D[size]) of RFC 9162, 2.1.3.1. Raises Misuse for a leaf that such a tree does not have."""
-        wanted = self.size if size is None else size
-        self._demand(0 <= index < wanted <= self.size, f"a tree of {wanted} has no leaf {index}")
-        path: list[bytes] = []
-        start, end = 0, wanted
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                path.append(self._range(middle, end))
-                end = middle
-            else:
-                path.append(self._range(start, middle))
-                start = middle
-        return path[::-1]
-
-    def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
-        """PROOF(old, D[size]) of RFC 9162, 2.1.4.1; nothing for an `old` of 0 or of `size`. Raises Misuse."""
-        wanted = self.size if size is None else size
-        self._demand(0 <= old <= wanted <= self.size, f"no tree of {wanted} grew out of one of {old}")
-        path: list[bytes] = []
-        start, end = 0, wanted
-        while 0 < old < end:
-            middle = start + _split(end - start)
-            if old <= middle:
-                path.append(self._range(middle, end))
-                end = middle
-            else:
-                path.append(self._range(start, middle))
-                start = middle
-        if start > 0:  # the old tree ends in a subtree that can't be made of its root alone
-            path.append(self._range(start, end))
-        return path[::-1]
-
-    def _range(self, start: int, end: int) -> bytes:
-        """The root of leaves start to end - 1, where start is a multiple of the whole subtrees in them."""
-        peaks: list[bytes] = []
-        while start < end:
-            height = (end - start).bit_length() - 1
-            peaks.append(self._levels[height][start >> height])
-            start += 1 << height
-        return _folded(peaks)
-
-    @staticmethod
-    def _demand(condition: bool, sentence: str) -> None:
-        if not condition:
-            raise Misuse(sentence)
+    def subtree(self, height: int, index: int) -> bytes:
+        return self._levels[height][index]
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
@@ -229,6 +234,11 @@ def _up_from_the_right(place: int, last: int) -> tuple[int, int]:
 def _folded(peaks: Sequence[bytes]) -> bytes:
     """One root of subtrees from left to right, the largest first."""
     return reduce(lambda right, left: node_hash(left, right), reversed(peaks)) if peaks else EMPTY_ROOT
+
+
+def _demand(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise Misuse(sentence)
 
 
 def _split(size: int) -> int:

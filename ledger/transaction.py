@@ -63,6 +63,11 @@ class Transaction(View):
         self._histories = histories
         self._complete = True
 
+    @property
+    def signer(self) -> Signer:
+        """The key that signs now: for notes whose entry is appended in the same transaction."""
+        return self._signer
+
     def check_complete(self) -> None:
         """Raises StoreFailed when a write failed, whatever the caller made of that: half a step is not committed."""
         if not self._complete:

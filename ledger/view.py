@@ -120,6 +120,24 @@ class View:
         query = query.order_by(schema.entry.c.position).limit(MAX_ROWS)
         return [self._stored(row) for row in self._rows(query)]
 
+    def apart(self, type: EntryType, node: bytes, *, after: int = 0) -> Sequence[StoredEntry]:
+        """The entries of that type in `node`'s chain that belong to no trade, behind position `after`, oldest first."""
+        query = _apart(type, node).where(schema.entry.c.position > after)
+        return [self._stored(row) for row in self._rows(query.order_by(schema.entry.c.position).limit(MAX_ROWS))]
+
+    def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
+        """The last of `apart` that is of that epoch."""
+        query = _apart(type, node).where(schema.entry.c.epoch == epoch)
+        row = self._first(query.order_by(schema.entry.c.position.desc()))
+        return None if row is None else self._stored(row)
+
+    def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
+        """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
+        table = schema.entry.c
+        query = select(table.seq, table.payload).where(table.node == node, table.epoch == epoch)
+        query = query.where(table.seq >= first, table.seq < first + number).order_by(table.seq)
+        return [row.payload for at, row in enumerate(self._rows(query)) if row.seq == first + at]
+
     def page(self, *, after: int = 0, limit: int = 100) -> Sequence[StoredEntry]:
         """Up to `limit` entries behind position `after`, in the order of arrival."""
         query = select(schema.entry).where(schema.entry.c.position > after)
@@ -219,6 +237,12 @@ class View:
 
     def _stored(self, row: AnyRow) -> StoredEntry:
         return stored_entry(row, self.node)
+
+
+def _apart(type: EntryType, node: bytes) -> Select[*tuple[Any, ...]]:
+    """`request_id IS NULL` is what the index over these few entries says too."""
+    table = schema.entry.c
+    return select(schema.entry).where(table.type == int(type), table.node == node, table.request_id.is_(None))
 
 
 def stored_entry(row: AnyRow, node: bytes) -> StoredEntry:
