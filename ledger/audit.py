@@ -148,7 +148,7 @@ class _Audit:
     def _check_entry(self, row: AnyRow) -> None:
         entry = _parse(row.payload)
         _check_columns(row, entry)
-        signed = SignedEntry(entry, row.signature, row.salt, row.body, row.request_id)
+        signed = SignedEntry(entry, row.signature, row.salt or b"", row.body or b"", row.request_id)
         _blame("signature", lambda: verify1(entry.node, entry.payload, row.signature, AAD_ENTRY))
         _blame("body", lambda: check_body(signed))
         _blame("payload", lambda: self._check_chain(entry))
@@ -244,7 +244,7 @@ def _check_columns(row: AnyRow, entry: Entry) -> None:
 
 
 def _entry_fields(row: AnyRow) -> tuple[int | bytes | None, ...]:
-    return row.position, row.payload, row.signature, row.request_id, row.salt, row.body
+    return row.position, row.payload, row.signature, row.request_id
 
 
 def _check_posting(row: AnyRow, entry: StoredEntry, line: int, posting: Posting) -> None:

@@ -45,6 +45,11 @@ def open_for_writing(path: Path) -> Engine:
     return engine_of(lambda: _connect(str(path), assure_durable))
 
 
+def open_for_migration(path: Path) -> Engine:
+    """As `open_for_writing`, but references between tables are not watched: see `migrations.upgrade`."""
+    return engine_of(lambda: _connect(str(path), _unwatched))
+
+
 def open_for_reading(path: Path) -> Engine:
     """An engine that can't change the file, and that works while a node writes to it."""
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
@@ -66,6 +71,11 @@ def assure_durable(driver: sqlite3.Connection) -> None:
         (got,) = driver.execute(f"PRAGMA {name}").fetchone()
         if got != wanted:
             raise NotDurable(f"SQLite keeps {name} at {got!r} where {setting} is needed")
+
+
+def _unwatched(driver: sqlite3.Connection) -> None:
+    assure_durable(driver)
+    driver.execute("PRAGMA foreign_keys=OFF")  # inside of a transaction SQLite would ignore it
 
 
 def _distrust(driver: sqlite3.Connection) -> None:

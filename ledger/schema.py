@@ -6,6 +6,9 @@ Covered by `audit.verify`, every column of every row: `meta`, `message`, `entry`
 Caches, not covered: `outbox` (copies of what is in `entry`; an entry too few is repeated when the peer asks, one
 too many is answered by an idempotent receiver), `lock` (follows from confirms and closes), `document` (the node's
 small working state, which any restart may find stale). Changing them can cost a trade, never a signed amount.
+
+This is the newest schema, as a new database gets it at once; `migrations` brings an older one here. Whoever changes
+a table raises `SCHEMA_VERSION` and writes the revision of that number.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ from sqlalchemy import (
 
 from ledger import cbor
 
-SCHEMA_VERSION: Final = 1
-"""Stands in `PRAGMA user_version` and in `meta`; a migration raises both."""
+SCHEMA_VERSION: Final = 2
+"""Of the tables below. A database says its own in `meta` (see `version`)."""
 
 META_SCHEMA: Final = "schema"
 META_NODE: Final = "node"
@@ -40,14 +43,15 @@ NO_ARRIVAL: Final = bytes(32)
 _MAX_ROW_BYTES: Final = 4 * cbor.MAX_BYTES
 """Room for a row's payload, body and signature together."""
 
-_INT64 = BigInteger().with_variant(Integer(), "sqlite")
+INT64: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""Positions, sequence numbers, energy, money."""
 
 metadata = MetaData()
 
 meta = Table(
     "meta",
     metadata,
-    Column("position", _INT64, primary_key=True, autoincrement=False),
+    Column("position", INT64, primary_key=True, autoincrement=False),
     Column("name", Text, nullable=False, unique=True),
     Column("value", LargeBinary, nullable=False),
     sqlite_strict=True,
@@ -56,17 +60,17 @@ meta = Table(
 entry = Table(
     "entry",
     metadata,
-    Column("position", _INT64, primary_key=True, autoincrement=False),
+    Column("position", INT64, primary_key=True, autoincrement=False),
     Column("node", LargeBinary, nullable=False),
     Column("epoch", LargeBinary, nullable=False),
-    Column("seq", _INT64, nullable=False),
+    Column("seq", INT64, nullable=False),
     Column("type", Integer, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("payload", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
     Column("request_id", LargeBinary, nullable=True),
-    Column("salt", LargeBinary, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("salt", LargeBinary, nullable=True),
+    Column("body", LargeBinary, nullable=True),
     Column("arrival", LargeBinary, nullable=False),
     UniqueConstraint("node", "epoch", "seq"),
     Index("entry_node", "node", "position"),
@@ -77,7 +81,7 @@ entry = Table(
 message = Table(
     "message",
     metadata,
-    Column("position", _INT64, primary_key=True, autoincrement=False),
+    Column("position", INT64, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("kind", Integer, nullable=False),
     Column("signer", LargeBinary, nullable=False),
@@ -92,22 +96,34 @@ message = Table(
 posting = Table(
     "posting",
     metadata,
-    Column("position", _INT64, primary_key=True, autoincrement=False),
+    Column("position", INT64, primary_key=True, autoincrement=False),
     Column("entry_hash", LargeBinary, ForeignKey(entry.c.hash), nullable=False),
     Column("line", Integer, nullable=False),
     Column("account", Text, nullable=False),
     Column("currency", Text, nullable=False),
-    Column("amount_micro", _INT64, nullable=False),
+    Column("amount_micro", INT64, nullable=False),
     Column("state", Text, nullable=False),
     UniqueConstraint("entry_hash", "line"),
     Index("posting_account", "account", "currency"),
     sqlite_strict=True,
 )
 
+witnessed = Table(
+    "witnessed",
+    metadata,
+    Column("node", LargeBinary, primary_key=True),
+    Column("epoch", LargeBinary, primary_key=True),
+    Column("size", INT64, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    Column("at_ms", INT64, nullable=False),
+    sqlite_strict=True,
+)
+
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", _INT64, primary_key=True),
+    Column("id", INT64, primary_key=True),
     Column("peer", LargeBinary, nullable=False),
     Column("request_id", LargeBinary, nullable=True),
     Column("entry_hash", LargeBinary, ForeignKey(entry.c.hash), nullable=False),
@@ -120,9 +136,9 @@ lock = Table(
     metadata,
     Column("request_id", LargeBinary, primary_key=True),
     Column("resource", Text, primary_key=True),
-    Column("quantity", _INT64, nullable=False),
-    Column("from_ms", _INT64, nullable=False),
-    Column("until_ms", _INT64, nullable=False),
+    Column("quantity", INT64, nullable=False),
+    Column("from_ms", INT64, nullable=False),
+    Column("until_ms", INT64, nullable=False),
     sqlite_strict=True,
 )
 

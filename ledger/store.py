@@ -14,8 +14,10 @@ from ledger import cbor, schema
 from ledger.database import open_for_writing, translated
 from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
 from ledger.history import Histories, PostingRule
+from ledger.migrating import bring_up_to_date
 from ledger.signing import Signer
 from ledger.transaction import Entropy, Transaction
+from ledger.version import EMPTY, record_version, version_of
 
 T = TypeVar("T")
 
@@ -43,9 +45,11 @@ class Ledger:
     def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
         """Open the database at `path`; a new one gets its tables and the genesis entry of `signer`'s chain.
 
-        Raises StoreFailed, NotDurable, WrongOwner, UnknownSchema, or Corrupt when our own head does not hold.
+        An older database is copied and migrated first. Raises StoreFailed, NotDurable, WrongOwner, UnknownSchema, or
+        Corrupt when our own head does not hold.
         """
         with translated():
+            bring_up_to_date(path)
             engine = open_for_writing(path)
         return cls.over(engine, signer, posting_rule=posting_rule, entropy=entropy)
 
@@ -118,16 +122,16 @@ class Ledger:
             transaction.append_genesis(cbor.encode({KEY_BODY_PUBLIC: self.node}))
 
     def _create_tables(self) -> bool:
-        version = self._connection.exec_driver_sql("PRAGMA user_version").scalar()
+        version = version_of(self._connection)
         if version == schema.SCHEMA_VERSION:
             return False
-        if version != 0:
-            raise UnknownSchema(f"the database has schema {version}, this software knows {schema.SCHEMA_VERSION}")
+        if version != EMPTY:
+            raise UnknownSchema(f"the database has schema {version} and was not migrated to {schema.SCHEMA_VERSION}")
         schema.metadata.create_all(self._connection, checkfirst=False)
-        rows = ((schema.META_SCHEMA, cbor.encode(schema.SCHEMA_VERSION)), (schema.META_NODE, self.node))
+        rows = ((schema.META_SCHEMA, b""), (schema.META_NODE, self.node))
         for position, (name, value) in enumerate(rows, start=1):
             self._connection.execute(insert(schema.meta).values(position=position, name=name, value=value))
-        self._connection.exec_driver_sql(f"PRAGMA user_version={schema.SCHEMA_VERSION}")
+        record_version(self._connection, schema.SCHEMA_VERSION)
         return True
 
     def _check_owner(self, transaction: Transaction) -> None:

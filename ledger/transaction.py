@@ -220,7 +220,7 @@ class Transaction(View):
         position, before = self._next(schema.entry)
         # asked before anything is written: a refusal leaves nothing, even when the caller goes on
         postings = self._histories.postings(StoredEntry(position, entry.node == self.node, signed), self)
-        fields = (position, entry.payload, signed.signature, signed.request_id, signed.salt, signed.body)
+        fields = (position, entry.payload, signed.signature, signed.request_id)
         self._insert(
             schema.entry,
             position=position,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, cast, func, select
 
 from ledger import schema
 from ledger.accounts import Balance, State
@@ -16,6 +16,8 @@ from ledger.errors import Closed, Corrupt, LedgerError
 from ledger.message import MessageKind, SignedMessage
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+_SUM_MICRO: Final = cast(func.sum(schema.posting.c.amount_micro), schema.INT64)  # PostgreSQL sums to a decimal
 
 MAX_ROWS: Final = 10_000
 """Of one answer, so that memory stays bounded; a trade's entries too (an interval a minute for three days)."""
@@ -202,7 +204,7 @@ class View:
     def balances(self, *, account: str | None = None) -> Mapping[tuple[str, str], Balance]:
         """By (account, currency): of every account, or of one."""
         table = schema.posting.c
-        query = select(table.account, table.currency, table.state, func.sum(table.amount_micro))
+        query = select(table.account, table.currency, table.state, _SUM_MICRO)
         if account is not None:
             query = query.where(table.account == account)
         query = query.group_by(table.account, table.currency, table.state)

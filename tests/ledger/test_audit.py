@@ -258,7 +258,7 @@ def test_a_rule_that_refuses_is_a_fault_of_the_entry(path: Path, other: PostingR
 
 
 def test_another_schema_version_is_a_fault(path: Path) -> None:
-    change(path, "PRAGMA user_version=2")
+    change(path, f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
     assert found(path) == ("database", 0, "unknown_schema")
 
 

@@ -103,8 +103,8 @@ def test_it_opens_for_its_own_key_only(path: Path) -> None:
 
 def test_a_newer_schema_is_left_alone(path: Path) -> None:
     open_ledger(path).close()
-    with closing(sqlite3.connect(path)) as driver:
-        driver.execute("PRAGMA user_version=99")
+    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
+        driver.execute("UPDATE meta SET value = x'1863' WHERE name = 'schema'")
     with pytest.raises(UnknownSchema):
         open_ledger(path)
 
