@@ -32,6 +32,9 @@ TILES_DOCUMENT: Final = "tree"
 MAX_TILES: Final = (MAX_DOCUMENT_BYTES - 64) // HASH_BYTES
 """Kept in one document, beside the epoch: a million entries. Later ones are read each time."""
 
+RECENT_WITNESSES: Final = 256
+"""Looked through for what a peer cosigned last. One that cosigned before those is asked what it remembers."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldCheckpoint:
@@ -134,6 +137,15 @@ def covering_checkpoint(view: View, entry: Entry) -> HeldCheckpoint | None:
 def cosignatures(view: View, held: HeldCheckpoint) -> Sequence[Cosignature]:
     """Those kept on a checkpoint of ours, oldest first."""
     return [cosignature for _, cosignature in _cosigned(view, held.stored)]
+
+
+def cosigned_size(view: View, epoch: bytes, witness: bytes) -> int:
+    """The size of our newest checkpoint of an epoch that a witness cosigned; 0 where none of the recent ones is."""
+    for stored in view.recent_apart(EntryType.WITNESS, view.node, RECENT_WITNESSES):
+        checkpoint = view.entry(stored.entry.answers)
+        if stored.entry.epoch == epoch and checkpoint is not None and Cosignature.parse(stored.body).witness == witness:
+            return HeldCheckpoint.of(checkpoint).checkpoint.size
+    return 0
 
 
 def inclusion_proof(view: View, entry: Entry, held: HeldCheckpoint) -> Sequence[bytes]:

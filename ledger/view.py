@@ -127,6 +127,11 @@ class View:
         query = _apart(type, node).where(schema.entry.c.position > after)
         return [self._stored(row) for row in self._rows(query.order_by(schema.entry.c.position).limit(MAX_ROWS))]
 
+    def recent_apart(self, type: EntryType, node: bytes, number: int) -> Sequence[StoredEntry]:
+        """The last `number` of `apart`, newest first."""
+        query = _apart(type, node).order_by(schema.entry.c.position.desc())
+        return [self._stored(row) for row in self._rows(query.limit(min(number, MAX_ROWS)))]
+
     def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
         """The last of `apart` that is of that epoch."""
         query = _apart(type, node).where(schema.entry.c.epoch == epoch)

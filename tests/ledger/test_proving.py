@@ -22,6 +22,7 @@ from ledger.proving import (
     append_witness,
     consistency_proof,
     cosignatures,
+    cosigned_size,
     covering_checkpoint,
     inclusion_proof,
     newest_checkpoint,
@@ -176,6 +177,23 @@ def test_a_cosignature_is_kept_beside_its_checkpoint(traded: Ledger) -> None:
     assert (found.witness, found.check(held.checkpoint)) == (OTHER.public, AT_S)
     news(traded)
     assert traded.transact(lambda tx: cosignatures(tx, append_checkpoint(tx))) == []
+
+
+def test_what_a_witness_cosigned_last_is_known(traded: Ledger) -> None:
+    def cosigned_by(witness: bytes, epoch: bytes) -> int:
+        return traded.transact(lambda tx: cosigned_size(tx, epoch, witness))
+
+    first = note_of(traded)
+    assert cosigned_by(OTHER.public, first.epoch) == 0
+    for held in (first, first):
+        traded.transact(lambda tx, held=held: append_witness(tx, held.stored.hash, cosigned(held)))  # type: ignore[misc]
+        assert cosigned_by(OTHER.public, first.epoch) == first.checkpoint.size
+    news(traded)
+    second = note_of(traded)
+    assert cosigned_by(OTHER.public, first.epoch) == first.checkpoint.size
+    traded.transact(lambda tx: append_witness(tx, second.stored.hash, cosigned(second)))
+    assert cosigned_by(OTHER.public, first.epoch) == second.checkpoint.size
+    assert cosigned_by(CLIENT.public, first.epoch) == cosigned_by(OTHER.public, EPOCH) == 0
 
 
 def test_what_is_no_cosignature_of_it_is_not_kept(traded: Ledger) -> None:
