@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from ledger import cbor
@@ -45,6 +46,8 @@ _MAX_ROW_BYTES: Final = 4 * cbor.MAX_BYTES
 
 INT64: Final = BigInteger().with_variant(Integer(), "sqlite")
 """Positions, sequence numbers, energy, money."""
+
+_APART: Final = text("request_id IS NULL")
 
 metadata = MetaData()
 
@@ -75,6 +78,8 @@ entry = Table(
     UniqueConstraint("node", "epoch", "seq"),
     Index("entry_node", "node", "position"),
     Index("entry_request", "request_id", "position"),
+    # keys, checkpoints, nettings: few among many, and asked for by type
+    Index("entry_apart", "type", "node", "position", sqlite_where=_APART, postgresql_where=_APART),
     sqlite_strict=True,
 )
 

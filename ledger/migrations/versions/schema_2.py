@@ -1,4 +1,4 @@
-"""Bodies may be dropped, and the newest checkpoint of each peer is kept.
+"""Bodies may be dropped, the newest checkpoint of each peer is kept, entries of no trade are found by their type.
 
 The running hash of entries leaves salt and body out from here on: the payload commits to both, and a row that has
 lost them must still show its place in the order of arrival. Every old hash is checked before it is replaced, so that
@@ -30,6 +30,8 @@ def upgrade() -> None:
     with op.batch_alter_table("entry", copy_from=entry) as batch:
         batch.alter_column("salt", existing_type=sa.LargeBinary(), nullable=True)
         batch.alter_column("body", existing_type=sa.LargeBinary(), nullable=True)
+    apart = sa.text("request_id IS NULL")
+    op.create_index("entry_apart", "entry", ["type", "node", "position"], sqlite_where=apart, postgresql_where=apart)
     op.create_table(
         "witnessed",
         sa.Column("node", sa.LargeBinary, primary_key=True),
