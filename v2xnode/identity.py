@@ -3,13 +3,13 @@
 import hashlib
 import os
 import secrets
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.signing import Signer
 from v2xnode.entropy import Entropy
 from v2xnode.errors import LocalError
+from v2xnode.secret_file import create_secret, read_secret
 
 KEY_FILE = "node.key"
 SEED_BYTES = 32
@@ -52,32 +52,17 @@ def create_identity(data: Path) -> Identity:
     path = data / KEY_FILE
     seed = secrets.token_bytes(SEED_BYTES)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        create_secret(path, seed)
     except FileExistsError:
         raise LocalError(f"{path} exists already: this directory has an identity.", code="key_exists") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(seed.hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
     return Identity.from_seed(seed)
 
 
 def load_identity(data: Path) -> Identity:
     """Read the key. Raises LocalError when it is missing, unreadable, damaged, or readable by others."""
-    path = data / KEY_FILE
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text().strip()
+        return Identity.from_seed(read_secret(data / KEY_FILE, SEED_BYTES))
     except OSError as problem:
         raise LocalError(
             f"No key in {data}: run `v2xnode init --data {data}` first ({problem.strerror}).", code="key_missing"
         ) from None
-    if mode & 0o077:
-        raise LocalError(f"Others may read {path}: run `chmod 600 {path}`.", code="key_exposed")
-    try:
-        seed = bytes.fromhex(text)
-    except ValueError:
-        seed = b""
-    if len(seed) != SEED_BYTES:
-        raise LocalError(f"{path} is damaged: it must hold 64 hexadecimal digits.", code="key_damaged")
-    return Identity.from_seed(seed)
