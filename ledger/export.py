@@ -15,8 +15,8 @@ PAGE_ROWS: Final = 500
 """Rows read at a time: half a megabyte."""
 
 
-def export_jsonl(reader: LedgerReader) -> Iterator[str]:
-    """One JSON object a line, without the line's end; bytes are in lower-case hex. First
+def export_jsonl(reader: LedgerReader, request_id: bytes | None = None) -> Iterator[str]:
+    """The whole ledger, or one trade of it: a JSON object a line, without the line's end; bytes are in hex. First
 
     `{"kind": "ledger", "form": "v2x-ledger/1", "node": ...}`, then every kept message in the order of arrival
 
@@ -32,14 +32,28 @@ def export_jsonl(reader: LedgerReader) -> Iterator[str]:
     StoreFailed for a database that can't be read; run `audit.verify` first.
     """
     yield _line({"kind": "ledger", "form": FORM, "node": reader.node.hex()})
+    yield from (_line(_message(stored)) for stored in _messages(reader, request_id))
+    yield from (_line(_entry(stored)) for stored in _entries(reader, request_id))
+
+
+def _messages(reader: LedgerReader, request_id: bytes | None) -> Iterator[StoredMessage]:
+    if request_id is not None:
+        yield from reader.messages(request_id)
+        return
     after = 0
-    while messages := reader.message_page(after=after, limit=PAGE_ROWS):
-        yield from (_line(_message(stored)) for stored in messages)
-        after = messages[-1].position
+    while page := reader.message_page(after=after, limit=PAGE_ROWS):
+        yield from page
+        after = page[-1].position
+
+
+def _entries(reader: LedgerReader, request_id: bytes | None) -> Iterator[StoredEntry]:
+    if request_id is not None:
+        yield from reader.entries(request_id)
+        return
     after = 0
-    while entries := reader.page(after=after, limit=PAGE_ROWS):
-        yield from (_line(_entry(stored)) for stored in entries)
-        after = entries[-1].position
+    while page := reader.page(after=after, limit=PAGE_ROWS):
+        yield from page
+        after = page[-1].position
 
 
 def _line(record: dict[str, Any]) -> str:

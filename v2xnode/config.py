@@ -186,6 +186,22 @@ class OwnerSection(Section):
     tax_permyriad: Annotated[int, Field(ge=0, le=10_000)] = 0
 
 
+class OcpiSection(Section):
+    """Who and where this node is for OCPI 2.2.1; only its export reads it. Empty: not said."""
+
+    country_code: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    """ISO 3166-1 alpha-2, of the party that issues the records."""
+    party_id: Annotated[str, Field(pattern=r"^([A-Z0-9]{3})?$")] = ""
+    """The party's three characters (eMI3)."""
+    country: Annotated[str, Field(pattern=r"^([A-Z]{3})?$")] = ""
+    """ISO 3166-1 alpha-3, of the place."""
+    address: Annotated[str, Field(max_length=45)] = ""
+    city: Annotated[str, Field(max_length=45)] = ""
+    postal_code: Annotated[str, Field(max_length=10)] = ""
+    latitude: Annotated[str, Field(pattern=r"^(-?[0-9]{1,2}\.[0-9]{5,7})?$")] = ""
+    longitude: Annotated[str, Field(pattern=r"^(-?[0-9]{1,3}\.[0-9]{5,7})?$")] = ""
+
+
 class Config(BaseSettings):
     """The whole configuration, checked."""
 
@@ -201,6 +217,7 @@ class Config(BaseSettings):
     devices: DevicesSection = DevicesSection()
     electrical: ElectricalSection = ElectricalSection()
     owner: OwnerSection = OwnerSection()
+    ocpi: OcpiSection = OcpiSection()
 
     @classmethod
     def settings_customise_sources(

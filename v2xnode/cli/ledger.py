@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
 from ledger.audit import Report, verify
-from ledger.export import export_jsonl
 from ledger.reader import LedgerReader
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.errors import LedgerInvalid, UsageError
@@ -91,18 +90,3 @@ def show_command(data: DataOption, as_json: JsonOption = False) -> None:
         )
 
     output.guarded(work)
-
-
-@app.command("export")
-def export_command(
-    data: DataOption,
-    form: Annotated[Literal["jsonl"], typer.Option("--format", help="jsonl: entries and bodies.")] = "jsonl",
-) -> None:
-    """Write the whole ledger to stdout, so that a stranger can recompute it."""
-
-    def work() -> None:
-        with reading(data) as reader:
-            for line in export_jsonl(reader):
-                print(line)
-
-    Output(False).guarded(work)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.view import View
-from market.delivery import Agreement, HeldEntry, Restart, Standing, Written, standing
+from market.delivery import Agreement, Restart, Standing, Written, standing
 from market.errors import Reason
 from market.terms import Accept, Confirm, Offer, Request
 from market.units import Role
 from v2xnode.envelope import Link, message_of
-from v2xnode.settling.trades import Trade, trade
+from v2xnode.settling.bill import held_from_accept
+from v2xnode.settling.trades import trade
 from v2xnode.trading.books import stop_reason
 
 
@@ -73,7 +74,7 @@ def remains(view: View, request_id: bytes) -> Remains | None:
     found = trade(view, request_id)
     if found is None or found.request is None or found.offer is None:
         return None
-    held, offer_hash = _from_accept(found)
+    held, offer_hash = held_from_accept(found)
     stands = standing(found.role, found.offer, held)
     unsaid = [each.signed for each in view.outbox(found.peer) if each.signed.request_id == request_id]
     return Remains(
@@ -90,15 +91,6 @@ def remains(view: View, request_id: bytes) -> Remains | None:
         said=tuple(each.digest for each in held if each.own),
         unsaid=tuple(Link(message_of(signed), signed) for signed in unsaid),
     )
-
-
-def _from_accept(found: Trade) -> tuple[Sequence[HeldEntry], bytes]:
-    """The entries from the Accept that counts on, and the hash of the offer that it answers."""
-    confirmed = {stored.entry.answers for stored, message in found.entries if isinstance(message, Confirm)}
-    accepts = [place for place, (_, message) in enumerate(found.entries) if isinstance(message, Accept)]
-    begins = next((place for place in accepts if found.entries[place][0].hash in confirmed), accepts[-1])
-    held = [HeldEntry(message, stored.hash, stored.own) for stored, message in found.entries[begins:]]
-    return held, found.entries[begins][0].entry.answers
 
 
 def running(view: View) -> list[bytes]:

@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contract.transport_contract import Peer, look
+from tests.support.npm import installed
 from tests.transports.libp2p.bench import seed_of
 from transports.interface import Announcement
 from transports.libp2p.host import SIGHTING_PROTOCOL, TRADE_PROTOCOL
@@ -20,36 +18,13 @@ from transports.libp2p.settings import Libp2pSettings
 from transports.libp2p.transport import Libp2pTransport
 
 SOURCE = Path(__file__).parent / "js"
-BUILT = Path(__file__).parents[3] / "build" / "libp2p-js"
-"""Kept from run to run: made once for each lock file, which takes some seconds and the network."""
-INSTALL_S, START_S = 100, 20
-
-
-def unavailable(why: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"on CI the test with js-libp2p has to run, but {why}")
-    pytest.skip(f"the test with js-libp2p did not run: {why}")
+START_S = 20
 
 
 @pytest.fixture(scope="module")
 def program() -> Path:
     """peer.js with its packages beside it."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        unavailable("node and npm are not here")
-    lock, installed = (SOURCE / "package-lock.json").read_bytes(), BUILT / "installed.json"
-    if not installed.exists() or installed.read_bytes() != lock:
-        shutil.rmtree(BUILT, ignore_errors=True)
-        shutil.copytree(SOURCE, BUILT)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(command, cwd=BUILT, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        except subprocess.TimeoutExpired:
-            unavailable("npm ci takes too long")
-        if done.returncode:
-            unavailable(f"npm ci failed: {done.stderr[-300:]}")
-        installed.write_bytes(lock)
-    shutil.copy(SOURCE / "peer.js", BUILT)
-    return BUILT / "peer.js"
+    return installed(SOURCE, "libp2p-js", "the test with js-libp2p") / "peer.js"
 
 
 @contextlib.asynccontextmanager
