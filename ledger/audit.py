@@ -22,9 +22,9 @@ from ledger.errors import Gap, LedgerError
 from ledger.history import Histories, PostingRule
 from ledger.message import MessageKind, SignedMessage
 from ledger.reader import LedgerReader
-from ledger.rows import Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
+from ledger.rows import AnyRow, Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
 from ledger.signing import AAD_ENTRY, verify1
-from ledger.view import AnyRow, StoredEntry
+from ledger.view import StoredEntry
 
 Place: TypeAlias = tuple[bytes, bytes, int]
 """Node, epoch, seq."""

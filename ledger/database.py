@@ -32,8 +32,13 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DATABASE_ERRORS as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StoreFailed(f"the ledger's database failed: {cause}") from error
+        raise store_failed(error) from error
+
+
+def store_failed(error: BaseException) -> StoreFailed:
+    """What stands for one of `DATABASE_ERRORS`."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return StoreFailed(f"the ledger's database failed: {cause}")
 
 
 def open_for_writing(path: Path) -> Engine:

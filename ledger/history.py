@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from ledger.accounts import Posting, check_postings
 from ledger.errors import Full
+from ledger.recent import Recent
 from ledger.view import MAX_ROWS, StoredEntry, View
 
 PostingRule: TypeAlias = Callable[[Any, StoredEntry], tuple[Any, Sequence[Posting]]]
@@ -31,7 +31,7 @@ class Histories:
 
     def __init__(self, rule: PostingRule) -> None:
         self._rule = rule
-        self._trades: OrderedDict[bytes, tuple[int, Any]] = OrderedDict()  # -> entries, what they have come to
+        self._trades: Recent[bytes, tuple[int, Any]] = Recent(MAX_TRADES)  # -> entries, what they have come to
 
     def postings(self, stored: StoredEntry, view: View) -> Sequence[Posting]:
         """What the rule posts for an entry, checked; it is one of its trade's from now on.
@@ -44,7 +44,7 @@ class Histories:
         if count >= MAX_ROWS:
             raise Full(f"a trade has {MAX_ROWS} entries at most")
         after, postings = self._checked(before, stored)
-        self._remember(stored.request_id, count + 1, after)
+        self._trades.put(stored.request_id, (count + 1, after))
         return postings
 
     def forget(self) -> None:
@@ -77,12 +77,6 @@ class Histories:
         for each in reversed(line[1:]):
             state, _ = self._rule(state, each)
         return state
-
-    def _remember(self, request_id: bytes, count: int, state: Any) -> None:
-        self._trades[request_id] = count, state
-        self._trades.move_to_end(request_id)
-        if len(self._trades) > MAX_TRADES:
-            self._trades.popitem(last=False)
 
 
 def _held_before(stored: StoredEntry, view: View) -> StoredEntry | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from ledger import schema
 from ledger.database import open_for_reading, translated
 from ledger.errors import Corrupt
+from ledger.statements import Prepared
 from ledger.view import View
+
+_OWNER: Final = Prepared(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
 
 
 class LedgerReader(View):
@@ -26,16 +29,18 @@ class LedgerReader(View):
         """Raises StoreFailed when there is no such file, or it can't be read."""
         with translated():
             engine = open_for_reading(path)
-            return cls(engine, engine.connect())
+            connection = engine.connect()
+            connection.begin()
+            return cls(engine, connection)
 
     @property
     def node(self) -> bytes:
         """The public key whose ledger this is. Raises Corrupt when the database does not say."""
         if not self._node:
-            row = self._first(select(schema.meta.c.value).where(schema.meta.c.name == schema.META_NODE))
-            if row is None:
+            row = self.first(_OWNER, name=schema.META_NODE)
+            if row is None or not isinstance(row[0], bytes):
                 raise Corrupt("the database does not say whose ledger it is")
-            self._node = row.value
+            self._node = row[0]
         return self._node
 
     @property

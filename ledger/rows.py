@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnClause, Connection, Integer, LargeBinary, Table, Text, column, select, table
+from sqlalchemy import ColumnClause, Connection, Integer, LargeBinary, Row, Table, Text, column, select, table
 
 from ledger.database import DATABASE_ERRORS
 from ledger.errors import LedgerError
-from ledger.view import AnyRow
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)

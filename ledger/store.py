@@ -14,6 +14,7 @@ from ledger import cbor, schema
 from ledger.database import open_for_writing, translated
 from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
 from ledger.history import Histories, PostingRule
+from ledger.known import Known
 from ledger.migrating import bring_up_to_date
 from ledger.signing import Signer
 from ledger.transaction import Entropy, Transaction
@@ -39,7 +40,7 @@ class Ledger:
         self._connection = connection
         self._signer = signer
         self._entropy = entropy
-        self._histories = Histories(rule)
+        self._known = Known(Histories(rule))
 
     @classmethod
     def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
@@ -82,14 +83,14 @@ class Ledger:
             raise Closed("the ledger is closed")
         with translated():
             work = self._connection.begin()
-        transaction = Transaction(self._connection, self._signer, self._entropy, self._histories)
+        transaction = Transaction(self._connection, self._signer, self._entropy, self._known)
         try:
             result = fn(transaction)
             transaction.check_complete()
             with translated():
                 work.commit()
         except BaseException:
-            self._histories.forget()
+            self._known.forget()
             with translated():
                 work.rollback()
             raise

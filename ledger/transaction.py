@@ -7,14 +7,13 @@ returned may anything be told to anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, Delete, Insert, Table, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select, union_all
 
 from ledger import chain, schema
 from ledger.accounts import Posting
 from ledger.cbor import INT_MAX, INT_MIN
-from ledger.database import translated
 from ledger.entry import (
     EPOCH_BYTES,
     NO_HASH,
@@ -28,10 +27,11 @@ from ledger.entry import (
     sign_entry,
     trade_salt,
 )
-from ledger.errors import BeyondHead, Full, Misuse, RemoteLedgerError, StoreFailed
-from ledger.history import Histories
+from ledger.errors import BeyondHead, Closed, Full, Misuse, RemoteLedgerError, StoreFailed
+from ledger.known import Known, Newest
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
+from ledger.statements import Prepared, insert_into
 from ledger.view import Lock, StoredEntry, View
 
 Entropy: TypeAlias = Callable[[int], bytes]
@@ -48,6 +48,37 @@ MAX_DOCUMENT_BYTES: Final = 64 * 1024
 
 MAX_NAME_CHARS: Final = 64
 
+_E, _M, _P, _O = schema.entry.c, schema.message.c, schema.posting.c, schema.outbox.c
+_LAST_ENTRY: Final = Prepared(select(_E.position, _E.arrival).order_by(_E.position.desc()).limit(1))
+_LAST_MESSAGE: Final = Prepared(select(_M.position, _M.arrival).order_by(_M.position.desc()).limit(1))
+_LAST_POSTING: Final = Prepared(select(_P.position).order_by(_P.position.desc()).limit(1))
+_NEWEST: Final = Prepared(
+    select(_E.seq, _E.hash)
+    .where(_E.node == bindparam("node"), _E.epoch == bindparam("epoch"))
+    .order_by(_E.seq.desc())
+    .limit(1)
+)
+_OF_TRADE: Final = Prepared(
+    union_all(*(select(c.request_id).where(c.hash == bindparam("hash")) for c in (_E, _M))),
+)
+_KEEP_ENTRY: Final = insert_into(schema.entry)
+_KEEP_MESSAGE: Final = insert_into(schema.message)
+_POST: Final = insert_into(schema.posting)
+_SAY: Final = insert_into(schema.outbox)
+_SAID: Final = Prepared(delete(schema.outbox).where(_O.entry_hash == bindparam("hash")))
+_WAITS: Final = Prepared(select(_O.id).where(_O.peer == bindparam("peer"), _O.entry_hash == bindparam("hash")))
+_WAITING: Final = Prepared(select(func.count()).select_from(schema.outbox))
+_LOCK: Final = insert_into(schema.lock)
+_LOCKS: Final = Prepared(select(func.count()).select_from(schema.lock))
+_UNLOCK: Final = Prepared(delete(schema.lock).where(schema.lock.c.request_id == bindparam("request_id")))
+_UNLOCK_ONE: Final = Prepared(
+    delete(schema.lock).where(
+        schema.lock.c.request_id == bindparam("request_id"), schema.lock.c.resource == bindparam("resource")
+    )
+)
+_PUT: Final = insert_into(schema.document)
+_DROP: Final = Prepared(delete(schema.document).where(schema.document.c.name == bindparam("name")))
+
 
 class Transaction(View):
     """Given to the function that `Ledger.transact` runs; it raises Closed afterwards.
@@ -56,11 +87,11 @@ class Transaction(View):
     after StoreFailed: then nothing of the transaction is kept.
     """
 
-    def __init__(self, connection: Connection, signer: Signer, entropy: Entropy, histories: Histories) -> None:
+    def __init__(self, connection: Connection, signer: Signer, entropy: Entropy, known: Known) -> None:
         super().__init__(connection, signer.public)
         self._signer = signer
         self._entropy = entropy
-        self._histories = histories
+        self._remembered = known
         self._complete = True
 
     @property
@@ -76,6 +107,12 @@ class Transaction(View):
     def end(self) -> None:
         """From here on every use raises Closed."""
         self._live = None
+
+    def head(self) -> StoredEntry | None:
+        """The newest entry of our own chain."""
+        if self._known.head is None:
+            self._known.head = super().head()
+        return self._known.head
 
     def append(
         self, type: EntryType, body: bytes, *, answers: bytes = b"", request_id: bytes | None = None
@@ -103,18 +140,11 @@ class Transaction(View):
         """
         signed.check(signed.entry.node)
         entry = signed.entry
-        same = self.entry_at(entry.node, entry.epoch, entry.seq)
-        if same is not None and same.hash == signed.hash:
+        newest = self._newest(entry.node, entry.epoch)
+        if entry.seq == newest.seq + 1 and entry.node != self.node:
+            chain.check_neighbours(signed, same=None, before=newest.hash or None, after=None)
+        elif self._holds_already(signed):
             return False
-        if entry.node == self.node and same is None:
-            raise BeyondHead(f"our own entry {entry.seq} is not in this database: it is an older copy")
-        after = self.entry_at(entry.node, entry.epoch, entry.seq + 1) if entry.seq < INT_MAX else None
-        chain.check_neighbours(
-            signed,
-            same=None if same is None else same.signed,
-            before=self.hash_at(entry.node, entry.epoch, entry.seq - 1) if entry.seq > 0 else None,
-            after=None if after is None else after.entry.prev,
-        )
         chain.check_answers(signed, self._answered(entry.answers))
         self._keep_entry(signed)
         return True
@@ -131,10 +161,11 @@ class Transaction(View):
         message.check_request(request_id)
         if self.message(message.hash) is not None:
             return False
-        position, before = self._next(schema.message)
+        position, before = self._next(_LAST_MESSAGE)
         fields = (position, int(kind), signer, payload, signature, request_id)
-        self._insert(
-            schema.message,
+        arrival = schema.arrival(before, *fields)
+        self.write(
+            _KEEP_MESSAGE,
             position=position,
             hash=message.hash,
             kind=int(kind),
@@ -142,23 +173,23 @@ class Transaction(View):
             payload=payload,
             signature=signature,
             request_id=request_id,
-            arrival=schema.arrival(before, *fields),
+            arrival=arrival,
         )
+        self._known.tails[_LAST_MESSAGE] = position, arrival
+        self._known.trades.put(message.hash, (request_id,))
         return True
 
     def outbox_add(self, peer: bytes, signed: SignedEntry) -> None:
         """Remember that `peer` (a public key) has to acknowledge `signed`, which is held. Twice is once."""
         _demand(len(peer) == PUBLIC_BYTES, "a peer is named by its public key")
-        table = schema.outbox.c
-        here = select(table.id).where(table.peer == peer, table.entry_hash == signed.hash)
-        if self._first(here) is not None:
+        if self.first(_WAITS, peer=peer, hash=signed.hash) is not None:
             return
-        self._demand_room(schema.outbox, MAX_OUTBOX)
-        self._insert(schema.outbox, peer=peer, request_id=signed.request_id, entry_hash=signed.hash)
+        self._demand_room(_WAITING, "outbox", MAX_OUTBOX)
+        self.write(_SAY, peer=peer, request_id=signed.request_id, entry_hash=signed.hash)
 
     def outbox_done(self, entry_hash: bytes) -> None:
         """It was acknowledged; forget it. Nothing happens when it was not waiting."""
-        self._delete(schema.outbox, entry_hash=entry_hash)
+        self.write(_SAID, hash=entry_hash)
 
     def lock(self, request_id: bytes, resource: str, quantity: int, from_ms: int, until_ms: int) -> None:
         """Hold `quantity` of `resource` for a trade; a second lock of the same two replaces the first.
@@ -169,29 +200,29 @@ class Transaction(View):
         _demand(1 <= len(resource) <= MAX_NAME_CHARS, f"a resource's name has 1 to {MAX_NAME_CHARS} characters")
         _demand(0 <= quantity <= INT_MAX, "a quantity is from 0 to 2^63-1")
         _demand(INT_MIN <= from_ms < until_ms <= INT_MAX, "a lock ends after it begins")
-        self._delete(schema.lock, request_id=request_id, resource=resource)
-        self._demand_room(schema.lock, MAX_LOCKS)
+        self.write(_UNLOCK_ONE, request_id=request_id, resource=resource)
+        self._demand_room(_LOCKS, "lock", MAX_LOCKS)
         # fmt: off
-        self._insert(schema.lock, request_id=request_id, resource=resource, quantity=quantity, from_ms=from_ms,
-                     until_ms=until_ms)
+        self.write(_LOCK, request_id=request_id, resource=resource, quantity=quantity, from_ms=from_ms,
+                   until_ms=until_ms)
         # fmt: on
 
     def unlock(self, request_id: bytes) -> Sequence[Lock]:
         """Release all that a trade holds; what it was."""
         released = [lock for lock in self.locks() if lock.request_id == request_id]
-        self._delete(schema.lock, request_id=request_id)
+        self.write(_UNLOCK, request_id=request_id)
         return released
 
     def put(self, name: str, value: bytes) -> None:
         """Keep a document under `name`, in place of the one before."""
         _demand(1 <= len(name) <= MAX_NAME_CHARS, f"a document's name has 1 to {MAX_NAME_CHARS} characters")
         _demand(len(value) <= MAX_DOCUMENT_BYTES, f"a document has {MAX_DOCUMENT_BYTES} bytes at most")
-        self._delete(schema.document, name=name)
-        self._insert(schema.document, name=name, value=value)
+        self.write(_DROP, name=name)
+        self.write(_PUT, name=name, value=value)
 
     def drop(self, name: str) -> None:
         """Forget the document under `name`, if there is one."""
-        self._delete(schema.document, name=name)
+        self.write(_DROP, name=name)
 
     def _append(
         self,
@@ -212,17 +243,43 @@ class Transaction(View):
             chain.check_answers(signed, self._answered(answers))
         except RemoteLedgerError as error:  # the rules are the same for us, the fault is the caller's
             raise Misuse(str(error)) from error
-        self._keep_entry(signed)
+        self._known.head = self._keep_entry(signed)
         return signed
 
-    def _keep_entry(self, signed: SignedEntry) -> None:
+    @property
+    def _known(self) -> Known:
+        if self._live is None:
+            raise Closed("the transaction is over")
+        return self._remembered
+
+    def _holds_already(self, signed: SignedEntry) -> bool:
+        """Whether a peer's entry is held, or else whether it fits between those that are."""
         entry = signed.entry
-        position, before = self._next(schema.entry)
+        same = self.entry_at(entry.node, entry.epoch, entry.seq)
+        if same is not None and same.hash == signed.hash:
+            return True
+        if entry.node == self.node and same is None:
+            raise BeyondHead(f"our own entry {entry.seq} is not in this database: it is an older copy")
+        after = self.entry_at(entry.node, entry.epoch, entry.seq + 1) if entry.seq < INT_MAX else None
+        chain.check_neighbours(
+            signed,
+            same=None if same is None else same.signed,
+            before=self.hash_at(entry.node, entry.epoch, entry.seq - 1) if entry.seq > 0 else None,
+            after=None if after is None else after.entry.prev,
+        )
+        return False
+
+    def _keep_entry(self, signed: SignedEntry) -> StoredEntry:
+        entry = signed.entry
+        position, before = self._next(_LAST_ENTRY)
+        stored = StoredEntry(position, entry.node == self.node, signed)
         # asked before anything is written: a refusal leaves nothing, even when the caller goes on
-        postings = self._histories.postings(StoredEntry(position, entry.node == self.node, signed), self)
+        postings = self._known.histories.postings(stored, self)
         fields = (position, entry.payload, signed.signature, signed.request_id)
-        self._insert(
-            schema.entry,
+        arrival = schema.arrival(before, *fields)
+        newest = self._newest(entry.node, entry.epoch)
+        self.write(
+            _KEEP_ENTRY,
             position=position,
             node=entry.node,
             epoch=entry.epoch,
@@ -234,56 +291,69 @@ class Transaction(View):
             request_id=signed.request_id,
             salt=signed.salt,
             body=signed.body,
-            arrival=schema.arrival(before, *fields),
+            arrival=arrival,
         )
+        self._known.tails[_LAST_ENTRY] = position, arrival
+        self._known.trades.put(entry.hash, (signed.request_id,))
+        if entry.seq > newest.seq:
+            self._known.newest.put((entry.node, entry.epoch), Newest(entry.seq, entry.hash))
         self._post(entry.hash, postings)
+        return stored
 
     def _post(self, entry_hash: bytes, postings: Sequence[Posting]) -> None:
-        first = self._last_position(schema.posting) + 1
-        for line, posting in enumerate(postings):
-            self._insert(
-                schema.posting,
-                position=first + line,
-                entry_hash=entry_hash,
-                line=line,
-                account=posting.account,
-                currency=posting.currency,
-                amount_micro=posting.amount_micro,
-                state=str(posting.state),
-            )
+        last, _ = self._tail(_LAST_POSTING)
+        rows = [
+            {
+                "position": last + line + 1,
+                "entry_hash": entry_hash,
+                "line": line,
+                "account": posting.account,
+                "currency": posting.currency,
+                "amount_micro": posting.amount_micro,
+                "state": str(posting.state),
+            }
+            for line, posting in enumerate(postings)
+        ]
+        for row in rows:
+            self.write(_POST, **row)
+        self._known.tails[_LAST_POSTING] = last + len(rows), b""
 
     def _answered(self, answers: bytes) -> bytes | None:
         """The request id under which what is answered is held."""
         if not answers:
             return None
-        held = self.entry(answers) or self.message(answers)
-        return None if held is None else held.request_id
+        known = self._known.trades.get(answers) or self.first(_OF_TRADE, hash=answers)
+        return None if known is None else known[0]
 
-    def _next(self, table: Table) -> tuple[int, bytes]:
+    def _newest(self, node: bytes, epoch: bytes) -> Newest:
+        known = self._known.newest.get((node, epoch))
+        if known is None:
+            row = self.first(_NEWEST, node=node, epoch=epoch)
+            known = Newest(-1, b"") if row is None else Newest(*row)
+            self._known.newest.put((node, epoch), known)
+        return known
+
+    def _next(self, last: Prepared) -> tuple[int, bytes]:
         """The position of the next row, and the running hash that it continues."""
-        row = self._first(select(table.c.position, table.c.arrival).order_by(table.c.position.desc()))
-        return (1, schema.NO_ARRIVAL) if row is None else (row.position + 1, row.arrival)
+        position, arrival = self._tail(last)
+        return position + 1, arrival
 
-    def _last_position(self, table: Table) -> int:
-        row = self._first(select(table.c.position).order_by(table.c.position.desc()))
-        return 0 if row is None else row.position
+    def _tail(self, last: Prepared) -> tuple[int, bytes]:
+        known = self._known.tails.get(last)
+        if known is None:
+            row = self.first(last)
+            known = (0, schema.NO_ARRIVAL) if row is None else (row[0], row[-1])
+            self._known.tails[last] = known
+        return known
 
-    def _demand_room(self, table: Table, limit: int) -> None:
-        rows = self._rows(select(func.count()).select_from(table))
-        if rows[0][0] >= limit:
-            raise Full(f"{table.name} is full: {limit} rows")
+    def _demand_room(self, count: Prepared, table: str, limit: int) -> None:
+        if self.rows(count)[0][0] >= limit:
+            raise Full(f"{table} is full: {limit} rows")
 
-    def _insert(self, table: Table, **columns: Any) -> None:
-        self._write(insert(table).values(**columns))
-
-    def _delete(self, table: Table, **columns: Any) -> None:
-        self._write(delete(table).filter_by(**columns))
-
-    def _write(self, statement: Insert | Delete) -> None:
-        connection = self._connection
+    def write(self, statement: Prepared, **values: object) -> None:
+        """Change something. Raises StoreFailed; nothing of the transaction is kept then."""
         try:
-            with translated():
-                connection.execute(statement)
+            statement.run(self._connection, values)
         except StoreFailed:
             self._complete = False
             raise

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, cast, func, select
+from sqlalchemy import Connection
 
-from ledger import schema
+from ledger import questions
 from ledger.accounts import Balance, State
-from ledger.database import translated
+from ledger.cbor import INT_MAX
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Closed, Corrupt, LedgerError
 from ledger.message import MessageKind, SignedMessage
-
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-
-_SUM_MICRO: Final = cast(func.sum(schema.posting.c.amount_micro), schema.INT64)  # PostgreSQL sums to a decimal
+from ledger.questions import EntryRow, MessageRow
+from ledger.statements import AnyTuple, Prepared
 
 MAX_ROWS: Final = 10_000
 """Of one answer, so that memory stays bounded; a trade's entries too (an interval a minute for three days)."""
@@ -102,12 +100,11 @@ class View:
 
     def entry(self, hash_: bytes) -> StoredEntry | None:
         """The entry of that hash, own or a peer's."""
-        return self._one_entry(schema.entry.c.hash == hash_)
+        return self._entry(questions.ENTRY, hash=hash_)
 
     def entry_at(self, node: bytes, epoch: bytes, seq: int) -> StoredEntry | None:
         """The entry held at that place of `node`'s chain."""
-        table = schema.entry.c
-        return self._one_entry((table.node == node) & (table.epoch == epoch) & (table.seq == seq))
+        return self._entry(questions.ENTRY_AT, node=node, epoch=epoch, seq=seq)
 
     def hash_at(self, node: bytes, epoch: bytes, seq: int) -> bytes | None:
         """The hash of `entry_at`: what `entry.from_wire` asks for."""
@@ -116,91 +113,71 @@ class View:
 
     def entries(self, request_id: bytes, *, before: int | None = None) -> Sequence[StoredEntry]:
         """The entries of a trade, both parties', in the order of arrival; `before` a position, if given."""
-        query = select(schema.entry).where(schema.entry.c.request_id == request_id)
-        if before is not None:
-            query = query.where(schema.entry.c.position < before)
-        query = query.order_by(schema.entry.c.position).limit(MAX_ROWS)
-        return [self._stored(row) for row in self._rows(query)]
+        end = INT_MAX if before is None else before
+        return self._entries(questions.TRADE, request_id=request_id, before=end, limit=MAX_ROWS)
 
     def apart(self, type: EntryType, node: bytes, *, after: int = 0) -> Sequence[StoredEntry]:
         """The entries of that type in `node`'s chain that belong to no trade, behind position `after`, oldest first."""
-        query = _apart(type, node).where(schema.entry.c.position > after)
-        return [self._stored(row) for row in self._rows(query.order_by(schema.entry.c.position).limit(MAX_ROWS))]
+        return self._entries(questions.APART, type=int(type), node=node, after=after, limit=MAX_ROWS)
 
     def recent_apart(self, type: EntryType, node: bytes, number: int) -> Sequence[StoredEntry]:
         """The last `number` of `apart`, newest first."""
-        query = _apart(type, node).order_by(schema.entry.c.position.desc())
-        return [self._stored(row) for row in self._rows(query.limit(min(number, MAX_ROWS)))]
+        return self._entries(questions.RECENT_APART, type=int(type), node=node, limit=min(number, MAX_ROWS))
 
     def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
         """The last of `apart` that is of that epoch."""
-        query = _apart(type, node).where(schema.entry.c.epoch == epoch)
-        row = self._first(query.order_by(schema.entry.c.position.desc()))
-        return None if row is None else self._stored(row)
+        return self._entry(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch)
 
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
-        table = schema.entry.c
-        query = select(table.seq, table.payload).where(table.node == node, table.epoch == epoch)
-        query = query.where(table.seq >= first, table.seq < first + number).order_by(table.seq)
-        return [row.payload for at, row in enumerate(self._rows(query)) if row.seq == first + at]
+        rows = self.rows(questions.PAYLOADS, node=node, epoch=epoch, first=first, end=first + number)
+        return [payload for at, (seq, payload) in enumerate(rows) if seq == first + at]
 
     def page(self, *, after: int = 0, limit: int = 100) -> Sequence[StoredEntry]:
         """Up to `limit` entries behind position `after`, in the order of arrival."""
-        query = select(schema.entry).where(schema.entry.c.position > after)
-        query = query.order_by(schema.entry.c.position).limit(min(limit, MAX_ROWS))
-        return [self._stored(row) for row in self._rows(query)]
+        return self._entries(questions.PAGE, after=after, limit=min(limit, MAX_ROWS))
 
     def head(self) -> StoredEntry | None:
         """The newest entry of our own chain."""
-        table = schema.entry
-        query = select(table).where(table.c.node == self.node).order_by(table.c.position.desc())
-        row = self._first(query)
-        return None if row is None else self._stored(row)
+        return self._entry(questions.HEAD, node=self.node)
 
     def newest_of(self, node: bytes) -> tuple[bytes, int] | None:
         """(epoch, seq) of the newest entry held of `node`: the highest seq in the epoch that was heard of last."""
-        table = schema.entry.c
-        query = select(table.epoch, func.max(table.seq)).where(table.node == node).group_by(table.epoch)
-        row = self._first(query.order_by(func.min(table.position).desc()))
+        row = self.first(questions.NEWEST, node=node)
         return None if row is None else (row[0], row[1])
 
     def message(self, hash_: bytes) -> StoredMessage | None:
         """The kept message of that hash."""
-        row = self._first(select(schema.message).where(schema.message.c.hash == hash_))
-        return None if row is None else stored_message(row)
+        row = self.first(questions.MESSAGE, hash=hash_)
+        return None if row is None else stored_message(MessageRow._make(row))
 
     def messages(self, request_id: bytes) -> Sequence[StoredMessage]:
         """The messages kept for a trade, in the order of arrival."""
-        query = select(schema.message).where(schema.message.c.request_id == request_id)
-        query = query.order_by(schema.message.c.position).limit(MAX_ROWS)
-        return [stored_message(row) for row in self._rows(query)]
+        return self._messages(questions.SAID, request_id=request_id, limit=MAX_ROWS)
 
     def message_page(self, *, after: int = 0, limit: int = 100) -> Sequence[StoredMessage]:
         """Up to `limit` kept messages behind position `after`, in the order of arrival."""
-        query = select(schema.message).where(schema.message.c.position > after)
-        query = query.order_by(schema.message.c.position).limit(min(limit, MAX_ROWS))
-        return [stored_message(row) for row in self._rows(query)]
+        return self._messages(questions.SAID_PAGE, after=after, limit=min(limit, MAX_ROWS))
 
     def outbox(self, peer: bytes | None = None) -> Sequence[Outgoing]:
         """What is not acknowledged yet, by `peer` or by anybody, oldest first."""
-        table = schema.outbox
-        query = select(table.c.peer, schema.entry).join(schema.entry, schema.entry.c.hash == table.c.entry_hash)
-        if peer is not None:
-            query = query.where(table.c.peer == peer)
-        query = query.order_by(table.c.id).limit(MAX_ROWS)
-        return [Outgoing(row.peer, self._stored(row).signed) for row in self._rows(query)]
+        rows = (
+            self.rows(questions.OUTBOX, limit=MAX_ROWS)
+            if peer is None
+            else self.rows(questions.OUTBOX_OF, peer=peer, limit=MAX_ROWS)
+        )
+        return [Outgoing(row[0], stored_entry(EntryRow._make(row[1:]), self.node).signed) for row in rows]
 
     def locks(self) -> Sequence[Lock]:
         """All locks, by start."""
-        query = select(schema.lock).order_by(schema.lock.c.from_ms, schema.lock.c.request_id)
-        return [Lock(*row) for row in self._rows(query.limit(MAX_ROWS))]
+        return [Lock(*row) for row in self.rows(questions.LOCKS, limit=MAX_ROWS)]
 
     def get(self, name: str) -> bytes | None:
         """The document kept under `name`."""
-        query = select(schema.document.c.value).where(schema.document.c.name == name)
-        row = self._first(query)
-        return None if row is None else row.value
+        row = self.first(questions.DOCUMENT, name=name)
+        if row is not None and not isinstance(row[0], bytes):
+            raise Corrupt("a document is of the wrong type")
+        return None if row is None else row[0]
 
     def balance(self, account: str, currency: str) -> Balance:
         """Of one account in one currency; zero for one that was never used."""
@@ -208,18 +185,26 @@ class View:
 
     def balances(self, *, account: str | None = None) -> Mapping[tuple[str, str], Balance]:
         """By (account, currency): of every account, or of one."""
-        table = schema.posting.c
-        query = select(table.account, table.currency, table.state, _SUM_MICRO)
-        if account is not None:
-            query = query.where(table.account == account)
-        query = query.group_by(table.account, table.currency, table.state)
+        if account is None:
+            rows = self.rows(questions.BALANCES, limit=MAX_ROWS)
+        else:
+            rows = self.rows(questions.BALANCES_OF, account=account, limit=MAX_ROWS)
         found: dict[tuple[str, str], Balance] = {}
-        for name, currency, state, amount_micro in self._rows(query.limit(MAX_ROWS)):
+        for name, currency, state, amount_micro in rows:
             if state not in State.__members__.values():
                 raise Corrupt(f"a posting is in the unknown state {state!r}")
             before = found.get((name, currency), Balance())
             found[name, currency] = before.plus(State(state), amount_micro)
         return found
+
+    def rows(self, statement: Prepared, **values: object) -> Sequence[AnyTuple]:
+        """What `statement` finds. For questions that the ledger's other rooms ask."""
+        return statement.run(self._connection, values)
+
+    def first(self, statement: Prepared, **values: object) -> AnyTuple | None:
+        """The first row of what it finds."""
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
 
     @property
     def _connection(self) -> Connection:
@@ -227,34 +212,21 @@ class View:
             raise Closed("the transaction is over")
         return self._live
 
-    def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
-        with translated():
-            try:
-                return self._connection.execute(query).all()
-            except TypeError as error:  # a table made by somebody else, with text or NULL in a column of bytes
-                raise Corrupt("a stored value is of the wrong type") from error
+    def _entry(self, statement: Prepared, **values: object) -> StoredEntry | None:
+        row = self.first(statement, **values)
+        return None if row is None else stored_entry(EntryRow._make(row), self.node)
 
-    def _first(self, query: Select[*tuple[Any, ...]]) -> AnyRow | None:
-        rows = self._rows(query.limit(1))
-        return rows[0] if rows else None
+    def _entries(self, statement: Prepared, **values: object) -> Sequence[StoredEntry]:
+        node = self.node
+        return [stored_entry(EntryRow._make(row), node) for row in self.rows(statement, **values)]
 
-    def _one_entry(self, condition: ColumnElement[bool]) -> StoredEntry | None:
-        row = self._first(select(schema.entry).where(condition))
-        return None if row is None else self._stored(row)
-
-    def _stored(self, row: AnyRow) -> StoredEntry:
-        return stored_entry(row, self.node)
+    def _messages(self, statement: Prepared, **values: object) -> Sequence[StoredMessage]:
+        return [stored_message(MessageRow._make(row)) for row in self.rows(statement, **values)]
 
 
-def _apart(type: EntryType, node: bytes) -> Select[*tuple[Any, ...]]:
-    """`request_id IS NULL` is what the index over these few entries says too."""
-    table = schema.entry.c
-    return select(schema.entry).where(table.type == int(type), table.node == node, table.request_id.is_(None))
-
-
-def stored_entry(row: AnyRow, node: bytes) -> StoredEntry:
-    """The entry of a row of `schema.entry`; `node` is the ledger's own key. Raises Corrupt."""
-    _demand_bytes("entry", row, row.payload, row.signature, row.salt, row.body, row.request_id or b"")
+def stored_entry(row: EntryRow, node: bytes) -> StoredEntry:
+    """The entry of a row; `node` is the ledger's own key. Raises Corrupt."""
+    _demand_bytes("entry", row.position, row.payload, row.signature, row.salt, row.body, row.request_id or b"")
     try:
         entry = Entry.parse(row.payload)
     except LedgerError as error:
@@ -263,15 +235,15 @@ def stored_entry(row: AnyRow, node: bytes) -> StoredEntry:
     return StoredEntry(row.position, row.node == node, signed)
 
 
-def stored_message(row: AnyRow) -> StoredMessage:
-    """The message of a row of `schema.message`. Raises Corrupt."""
-    _demand_bytes("message", row, row.signer, row.payload, row.signature, row.request_id)
+def stored_message(row: MessageRow) -> StoredMessage:
+    """The message of a row. Raises Corrupt."""
+    _demand_bytes("message", row.position, row.signer, row.payload, row.signature, row.request_id)
     if row.kind not in MessageKind.__members__.values():
         raise Corrupt(f"message row {row.position} is of an unknown kind")
     message = SignedMessage(MessageKind(row.kind), row.signer, row.payload, row.signature)
     return StoredMessage(row.position, message, row.request_id)
 
 
-def _demand_bytes(table: str, row: AnyRow, *values: object) -> None:
+def _demand_bytes(table: str, position: int, *values: object) -> None:
     if not all(isinstance(value, bytes) for value in values):
-        raise Corrupt(f"{table} row {row.position} holds a value of the wrong type")
+        raise Corrupt(f"{table} row {position} holds a value of the wrong type")
