@@ -174,6 +174,18 @@ class Revoked(RemoteLedgerError):
     code = "revoked"
 
 
+class NoFork(RemoteLedgerError):
+    """Two statements of a node that an honest one may well have signed: they prove nothing."""
+
+    code = "no_fork"
+
+
+class Forked(RemoteLedgerError):
+    """The node signed two histories, and the proof is held here: nothing of it is cosigned, and no trade begun."""
+
+    code = "forked"
+
+
 class Fork(RemoteLedgerError):
     """One node signed two different entries for the same epoch and sequence number. Both are the proof."""
 
