@@ -186,6 +186,12 @@ class Forked(RemoteLedgerError):
     code = "forked"
 
 
+class AnsweredAlready(RemoteLedgerError):
+    """The entry answers one of ours that has its one answer: a second would count twice."""
+
+    code = "answered_already"
+
+
 class Fork(RemoteLedgerError):
     """One node signed two different entries for the same epoch and sequence number. Both are the proof."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from market import settlement
 from market.delivery.account import Account, energy_wh, replayed
 from market.errors import TermsInvalid
-from market.terms import Dispute, Offer, TradeBody
+from market.terms import Dispute, EntryBody, Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Parked:
         return settlement.amounts(account.offer, tally)
 
 
-def parked(offer: Offer, entries: Iterable[tuple[TradeBody, bytes]]) -> Parked | None:
+def parked(offer: Offer, entries: Iterable[tuple[EntryBody, bytes]]) -> Parked | None:
     """What the Dispute that counts has parked; None without one, or with one over the opening, before any energy.
 
     entries: all of the trade, each with its hash, in the order of the ledger.

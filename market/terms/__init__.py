@@ -60,8 +60,7 @@ from market.terms.mapping import from_map, to_map
 from market.units import Role
 
 Signed = Request | Offer | Counter
-TradeBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed
-EntryBody = TradeBody | Net | Pay
+EntryBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed | Net | Pay
 Control = Ready | Start | Plug | Pause | PowerLimit | Stop | Subscribe | ResolvingKey | Status | Alive | Resume
 Message = Hello | Signed | Decline | EntryBody | Control
 
@@ -213,7 +212,6 @@ __all__ = [
     "Stop",
     "Subscribe",
     "Tolerance",
-    "TradeBody",
     "Void",
     "acceptable",
     "from_map",

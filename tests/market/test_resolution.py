@@ -8,11 +8,11 @@ from market.delivery import replay
 from market.errors import TermsInvalid
 from market.resolution import Parked, parked
 from market.settlement import total
-from market.terms import Dispute, Receipt, TradeBody
+from market.terms import Dispute, EntryBody, Receipt
 from tests.support.market_stages import AT_S, interval, receipt
 from tests.support.market_terms import CLIENT, PROVIDER, digest, offer
 
-Entries = list[tuple[TradeBody, bytes]]
+Entries = list[tuple[EntryBody, bytes]]
 
 
 def delivered(provider_wh: int, client_wh: int) -> Entries:

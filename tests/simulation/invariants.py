@@ -15,7 +15,8 @@ from tests.simulation.life import Body
 from tests.simulation.plan import ACTS
 from tests.simulation.world import World
 from v2xnode.cli.demo.world import CAR_A, RESERVE_WH
-from v2xnode.settling.money import payable, posting_rule, receivable
+from v2xnode.settling.money import posting_rule
+from v2xnode.settling.names import payable, receivable
 from v2xnode.settling.trades import Trade, trades
 from v2xnode.trading.remains import unheard
 

@@ -1,131 +1,40 @@
-"""The money that a trade's entries move.
+"""The posting rule: what each entry moves in our books, from it and what it follows alone.
 
-Receipts make an amount pending, the settlement posts it, and a peer's word alone moves nothing. The provider books
-what it is owed against income, the client what it owes against expense; each in its own ledger, from the same entries,
-and so the same amounts.
+Only what we sign ourselves moves money; an amount that both have to sign counts when the second signature is held.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from typing import TypeAlias
 
-from ledger.accounts import Posting, State
+from ledger.accounts import Posting
 from ledger.view import StoredEntry
 from market.errors import TermsInvalid
-from market.terms import WRITERS, Accept, Close, Closed, EntryBody, Receipt
-from market.units import Role
+from market.terms import Net, Pay
 from v2xnode.envelope import message_of
+from v2xnode.settling.answers import PAIRED
+from v2xnode.settling.apart import Apart
+from v2xnode.settling.netting import net_rule
+from v2xnode.settling.payments import pay_rule
+from v2xnode.settling.trade_money import Money, trade_rule
 
-INCOME = "income:energy"
-EXPENSE = "expense:energy"
-
-
-def receivable(peer: bytes) -> str:
-    """The account of what a peer owes us."""
-    return f"receivable:{peer.hex()}"
-
-
-def payable(peer: bytes) -> str:
-    """The account of what we owe a peer."""
-    return f"payable:{peer.hex()}"
+Before: TypeAlias = Money | Apart | None
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
-    """What a trade's entries have moved so far, in our books.
+def posting_rule(before: Before, stored: StoredEntry) -> tuple[Before, Sequence[Posting]]:
+    """What an entry comes to with what it follows, and what it posts. Pure. See `ledger.history.PostingRule`.
 
-    voided_micro: what was pending up to our newest settlement, not always what that posts: after a Dispute it may be
-    more, or less. heard: the client's Receipts, by hash, that we as the provider have not answered yet.
+    Raises ValueError for an entry that has no place there.
     """
-
-    role: Role | None = None
-    peer: bytes = b""
-    currency: str = ""
-    receipted_micro: int = 0
-    settled_micro: int = 0
-    voided_micro: int = 0
-    heard: tuple[tuple[bytes, int], ...] = ()
-
-    def after(self, stored: StoredEntry) -> "Money":
-        message = message_of(stored.signed)
-        if isinstance(message, Accept):
-            return self._agreed(stored, message)
-        if self.role is None:
-            return self._before_agreement(message)
-        if not stored.own and stored.entry.node != self.peer:
-            raise ValueError("this trade is with somebody else")
-        writer = WRITERS.get(type(message))
-        if writer is not None and stored.own is not (writer is self.role):
-            raise ValueError(f"only the {writer.name.lower()} writes this")
-        return self._ours(stored, message) if stored.own else self._theirs(stored, message)
-
-    def _agreed(self, stored: StoredEntry, message: Accept) -> "Money":
-        """An Accept after one that was rejected begins anew; one after money has moved would undo that."""
-        role = Role.CLIENT if stored.own else Role.PROVIDER
-        peer = message.peer if stored.own else stored.entry.node
-        if self.receipted_micro or self.settled_micro or self.heard:
-            raise ValueError("this trade has been delivered already")
-        if self.role is not None and (self.role, self.peer) != (role, peer):
-            raise ValueError("this trade is with somebody else")
-        return Money(role, peer, message.currency)
-
-    def _before_agreement(self, message: EntryBody) -> "Money":
-        if isinstance(message, Receipt | Close | Closed):
-            raise ValueError("an amount needs an agreement")
-        return self
-
-    def _theirs(self, stored: StoredEntry, message: EntryBody) -> "Money":
-        """A peer says what it likes: its Receipt counts from our answer to it, its settlement from our own."""
-        if not isinstance(message, Receipt):
-            return self
-        return replace(self, heard=(*self.heard, (stored.hash, sum(message.amounts_micro))))
-
-    def _ours(self, stored: StoredEntry, message: EntryBody) -> "Money":
-        receipted_micro, heard = self._answered(stored.entry.answers)
-        if isinstance(message, Receipt):
-            receipted_micro = sum(message.amounts_micro)
-        after = replace(self, receipted_micro=receipted_micro, heard=heard)
-        if isinstance(message, Close | Closed):
-            return replace(after, settled_micro=sum(message.amounts_micro), voided_micro=receipted_micro)
-        return after
-
-    def _answered(self, answers: bytes) -> tuple[int, tuple[tuple[bytes, int], ...]]:
-        """What is receipted when we answer this, and the Receipts that came after it."""
-        for place, (receipt, amount_micro) in enumerate(self.heard):
-            if receipt == answers:
-                return amount_micro, self.heard[place + 1 :]
-        return self.receipted_micro, self.heard
-
-
-def posting_rule(before: Money | None, stored: StoredEntry) -> tuple[Money, Sequence[Posting]]:
-    """What a trade's money has come to with its next entry, and what that posts: a receipt's new amount pending; with
-    a settlement its amount posted, and nothing pending any more. Pure. See `ledger.history.PostingRule`.
-
-    Only what we sign ourselves moves money in our books: the client's own Receipt; the provider's answer to one, which
-    says that it reckons the same; our own Close or Closed. Raises ValueError for an entry that belongs to no
-    agreement of ours, or that begins a delivered one anew.
-    """
-    before = before or Money()
-    if not stored.type.of_trade:
+    if not stored.type.of_trade and stored.type not in PAIRED:
         return before, ()
     try:
-        after = before.after(stored)
+        message = message_of(stored.signed)
     except TermsInvalid as problem:
         raise ValueError(str(problem)) from problem
-    return after, [
-        *_pair(before, after.receipted_micro - before.receipted_micro, State.PENDING),
-        *_pair(before, after.voided_micro - before.voided_micro, State.VOID),
-        *_pair(before, after.settled_micro - before.settled_micro, State.POSTED),
-    ]
-
-
-def _pair(money: Money, amount_micro: int, state: State) -> Iterable[Posting]:
-    if amount_micro == 0:
-        return ()
-    if money.role is Role.PROVIDER:
-        to, out_of = receivable(money.peer), INCOME
-    else:
-        to, out_of = EXPENSE, payable(money.peer)
-    return (
-        Posting(to, money.currency, amount_micro, state),
-        Posting(out_of, money.currency, -amount_micro, state),
-    )
+    match message:
+        case Net():
+            return Apart(stored.own, message), net_rule(before, stored, message)
+        case Pay():
+            return Apart(stored.own, message), pay_rule(before, stored, message)
+        case _:
+            return trade_rule(before if isinstance(before, Money) else Money(), stored, message)

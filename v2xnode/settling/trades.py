@@ -9,6 +9,7 @@ from ledger import cbor
 from ledger.entry import EntryType
 from ledger.view import StoredEntry, View
 from market.errors import Reason
+from market.resolution import Parked, parked
 from market.terms import (
     Accept,
     Close,
@@ -21,12 +22,14 @@ from market.terms import (
     Receipt,
     Reject,
     Request,
+    Resolve,
     Void,
     from_map,
 )
 from market.units import MS_PER_SECOND, Role
 from v2xnode.envelope import message_of
 from v2xnode.identity import short
+from v2xnode.settling.resolving import Resolving
 
 OPENING_RECEIPTS = 1
 """The first Receipt confirms the registers, and no energy."""
@@ -34,7 +37,8 @@ OPENING_RECEIPTS = 1
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A trade as one party's ledger tells it. state: agreed | delivering | settled | void | rejected | disputed."""
+    """A trade as one party's ledger tells it. state: agreed | delivering | disputed | closing | settled | resolved |
+    void | rejected. A disputed trade is settled over the undisputed part; what is parked waits until it is resolved."""
 
     request_id: bytes
     role: Role
@@ -52,6 +56,30 @@ class Trade:
     def settlement(self) -> Close | Closed | None:
         """Our own newest settlement entry: what the peer says beside it is not ours."""
         return _settlement(self.entries)
+
+    @property
+    def resolving(self) -> Resolving:
+        """What both said of a dispute."""
+        return _resolving(self.entries)
+
+    @property
+    def resolution(self) -> Resolve | None:
+        """The Resolve that both have signed, with the totals that count instead of the settlement's."""
+        return self.resolving.agreed(self.role)
+
+    @property
+    def parked(self) -> Parked | None:
+        """What a Dispute has left open, until it is resolved."""
+        if self.offer is None or not self.resolving.disputed or self.resolution is not None:
+            return None
+        return parked(self.offer, [(message, stored.hash) for stored, message in self.entries])
+
+    @property
+    def correction_micro(self) -> int:
+        """What the resolution adds to the settlement; less than nothing is a credit to the client."""
+        if self.resolution is None or self.settlement is None:
+            return 0
+        return sum(self.resolution.amounts_micro) - sum(self.settlement.amounts_micro)
 
     @property
     def settled_at_ms(self) -> int:
@@ -74,9 +102,9 @@ class Trade:
         return self._said.amounts_micro if self._said else ()
 
     @property
-    def _said(self) -> Close | Closed | Receipt | None:
+    def _said(self) -> Close | Closed | Receipt | Resolve | None:
         """What both have signed last of energy and amounts."""
-        return None if self.state == "void" else self.settlement or self.last_receipt
+        return None if self.state == "void" else self.resolution or self.settlement or self.last_receipt
 
     @property
     def reason(self) -> Reason | None:
@@ -112,6 +140,8 @@ class Trade:
             "amounts_micro": list(self.amounts_micro),
             "intervals": len(self.of(Interval)),
             "receipts": len(self.of(Receipt)),
+            "parked_wh": self.parked.parked_wh if self.parked else 0,
+            "correction_micro": self.correction_micro,
         }
 
 
@@ -131,7 +161,7 @@ def trade(view: View, request_id: bytes) -> Trade | None:
         request_id,
         role,
         peer,
-        _state(entries),
+        "resolved" if _resolving(entries).agreed(role) else _state(entries),
         from_map(Request, cbor.decode(request.payload)) if request else None,
         from_map(Offer, cbor.decode(offer.payload)) if offer else None,
         entries,
@@ -148,6 +178,13 @@ def _accepted(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> tuple[StoredE
 def _settlement(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> Close | Closed | None:
     own = [message for stored, message in entries if stored.own and isinstance(message, Close | Closed)]
     return own[-1] if own else None
+
+
+def _resolving(entries: Iterable[tuple[StoredEntry, EntryBody]]) -> Resolving:
+    resolving = Resolving()
+    for stored, message in entries:
+        resolving = resolving.after(stored, message)
+    return resolving
 
 
 def _state(entries: Sequence[tuple[StoredEntry, EntryBody]]) -> str:

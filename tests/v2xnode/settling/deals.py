@@ -4,7 +4,7 @@ from market.errors import Reason
 from market.terms import Close
 from tests.support.node_books import Party, Table
 from v2xnode.envelope import Link
-from v2xnode.settling.money import receivable
+from v2xnode.settling.names import receivable
 
 
 async def owed(world: Table) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from tests.support.node_books import REQUEST_ID, Table, table
 from tests.v2xnode.settling.deals import closing, delivered, owed
 from v2xnode.envelope import Link, body_of
 from v2xnode.errors import PeerError
-from v2xnode.settling.money import EXPENSE, INCOME, payable
+from v2xnode.settling.names import EXPENSE, INCOME, payable
 from v2xnode.trading.books import LedgerRefused
 
 RICH = 10**9
