@@ -35,13 +35,17 @@ PAGE_ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain."""
+    """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain.
+
+    `compared`: it was held against a checkpoint too (`against`).
+    """
 
     entries: int
     messages: int
     postings: int
     head: Entry | None
     fault: Fault | None
+    compared: bool = False
 
     @property
     def ok(self) -> bool:
@@ -53,10 +57,14 @@ class Report:
         """For people."""
         if self.fault is not None or self.head is None:
             return str(self.fault)
+        tail = (
+            "They agree with the checkpoint."
+            if self.compared
+            else "Whether later ones were cut off, only a peer or a checkpoint can tell."
+        )
         return (
             f"{self.entries} entries, {self.messages} messages and {self.postings} postings hold, up to our own "
-            f"entry {self.head.seq} ({self.head.hash.hex()[:16]}…). Whether later ones were cut off, only a peer "
-            "or a checkpoint can tell."
+            f"entry {self.head.seq} ({self.head.hash.hex()[:16]}…). {tail}"
         )
 
 

@@ -13,6 +13,7 @@ from ledger.accounts import Balance, State
 from ledger.cbor import INT_MAX
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Closed, Corrupt, LedgerError
+from ledger.key_history import KeyHistory, fold_keys
 from ledger.message import MessageKind, SignedMessage
 from ledger.questions import EntryRow, MessageRow
 from ledger.statements import AnyTuple, Prepared
@@ -127,6 +128,14 @@ class View:
     def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
         """The last of `apart` that is of that epoch."""
         return self._entry(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch)
+
+    def key_entries(self, node: bytes) -> Sequence[SignedEntry]:
+        """The KEY entries held of a node, in the order of arrival."""
+        return [each.signed for each in self.apart(EntryType.KEY, node)]
+
+    def keys_of(self, node: bytes) -> KeyHistory:
+        """Which key of a node signs where, as far as we were shown."""
+        return fold_keys(node, self.key_entries(node))
 
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
