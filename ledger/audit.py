@@ -218,7 +218,9 @@ class _Audit:
             raise Found(Fault("entry", entry.position, "body", "refused", sentence)) from error
 
     def _check_file(self) -> None:
-        """What no row shows: the version, and SQLite's own view of pages and indexes."""
+        """What no row shows: SQLite's mark of the version, its own view of pages and indexes. A server has neither."""
+        if self._reader.connection.dialect.name != "sqlite":
+            return
         try:
             version = self._reader.connection.exec_driver_sql("PRAGMA user_version").scalar()
             state = self._reader.connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
