@@ -44,12 +44,6 @@ class StoreFailed(LocalLedgerError):
     code = "store"
 
 
-class Damaged(StoreFailed):
-    """What should be a database is none, or parts of it can't be read."""
-
-    code = "damaged"
-
-
 class Corrupt(LocalLedgerError):
     """A stored row is not what this package writes. `audit.verify` says which and why."""
 
@@ -57,7 +51,7 @@ class Corrupt(LocalLedgerError):
 
 
 class NotDurable(LocalLedgerError):
-    """The database did not accept the settings under which nothing acknowledged can be lost (`sqlite`, `postgres`)."""
+    """SQLite did not accept the settings under which nothing acknowledged can be lost (WAL, synchronous=FULL)."""
 
     code = "not_durable"
 
@@ -100,12 +94,6 @@ class DirectoryHeld(LocalLedgerError):
     def __init__(self, sentence: str, pid: int | None) -> None:
         super().__init__(sentence)
         self.pid = pid
-
-
-class LedgerHeld(LocalLedgerError):
-    """Another process writes to the ledger's database."""
-
-    code = "ledger_held"
 
 
 class RemoteLedgerError(LedgerError):

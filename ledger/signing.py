@@ -6,10 +6,11 @@ Checked with PyNaCl alone: libsodium refuses small-order keys, whose signatures 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
+from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
 
 from ledger import cbor
 from ledger.errors import BadSignature, Misuse
@@ -34,17 +35,17 @@ _MAX_SIGNED_BYTES: Final = 8 * cbor.MAX_BYTES
 class Signer:
     """One node's private key. Shows its public half only."""
 
-    __slots__ = ("_key", "public")
+    __slots__ = ("_secret", "public")
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
             raise Misuse(f"an Ed25519 seed has {SEED_BYTES} bytes, not {len(seed)}")
-        self._key = SigningKey(seed)
-        self.public: Final = bytes(self._key.verify_key)
+        public, self._secret = crypto_sign_seed_keypair(seed)
+        self.public: Final = public
 
     def sign(self, data: bytes) -> bytes:
         """64 bytes (RFC 8032, deterministic)."""
-        return self._key.sign(data).signature
+        return crypto_sign(data, self._secret)[:SIGNATURE_BYTES]
 
     def __repr__(self) -> str:
         return f"Signer(public={self.public.hex()})"
@@ -52,7 +53,13 @@ class Signer:
 
 def sig_structure(payload: bytes, aad: bytes) -> bytes:
     """What is signed: the Sig_structure of RFC 9052, 4.4."""
-    return cbor.encode([_CONTEXT, PROTECTED, aad, payload], max_bytes=_MAX_SIGNED_BYTES)
+    return _before_payload(aad) + cbor.encode(payload, max_bytes=_MAX_SIGNED_BYTES)
+
+
+@cache
+def _before_payload(aad: bytes) -> bytes:
+    """The Sig_structure up to the payload, its last item: the same for all of one form."""
+    return cbor.encode([_CONTEXT, PROTECTED, aad, b""])[:-1]
 
 
 def sign1(signer: Signer, payload: bytes, aad: bytes) -> bytes:
@@ -70,7 +77,7 @@ def verify_bytes(public: bytes, message: bytes, signature: bytes) -> None:
     if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
         raise BadSignature("a key has 32 bytes and a signature 64")
     try:
-        VerifyKey(public).verify(message, signature)
+        crypto_sign_open(signature + message, public)
     except BadSignatureError:
         raise BadSignature(f"not the signature of {public.hex()[:16]}… over these bytes") from None
 

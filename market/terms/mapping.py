@@ -6,9 +6,9 @@ map that spells a default out is refused, so that one value has exactly one map.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from market.errors import TermsInvalid
 
@@ -150,13 +150,13 @@ class Record:
     def pack(self, value: Any) -> list[Any]:
         if type(value) is not self.cls:
             raise ValueError(f"must be a {self.cls.__name__}")
-        return [_kind(each).pack(getattr(value, each.name)) for each in fields(self.cls)]
+        return [slot.kind.pack(getattr(value, slot.name)) for slot in slots(self.cls).values()]
 
     def unpack(self, raw: Any) -> Any:
-        described = fields(self.cls)
+        described = slots(self.cls)
         if not isinstance(raw, list) or len(raw) != len(described):
             raise ValueError(f"must be a list of {len(described)} items")
-        return self.cls(*(_kind(each).unpack(item) for each, item in zip(described, raw, strict=True)))
+        return self.cls(*(slot.kind.unpack(item) for slot, item in zip(described.values(), raw, strict=True)))
 
 
 def at(key: int, kind: Kind, default: Any = MISSING) -> Any:
@@ -168,31 +168,49 @@ def at(key: int, kind: Kind, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"key": key, "kind": kind})
 
 
-def _kind(described: "Field[Any]") -> Kind:
-    return cast(Kind, described.metadata["kind"])
+class Slot(NamedTuple):
+    """One field of a class as its maps have it. default: MISSING where there is none."""
+
+    name: str
+    key: int
+    kind: Kind
+    default: Any
+
+
+_SLOTS: dict[type[Any], Mapping[int, Slot]] = {}
+"""Of each class that was used, which are as many as there are kinds of messages."""
+
+
+def slots(cls: type[Any]) -> Mapping[int, Slot]:
+    """The fields of a class that uses `at`, by key, in the order of their declaration."""
+    known = _SLOTS.get(cls)
+    if known is None:
+        if not is_dataclass(cls):
+            raise TypeError("only terms have maps")
+        described = (Slot(each.name, each.metadata["key"], each.metadata["kind"], each.default) for each in fields(cls))
+        known = _SLOTS[cls] = {slot.key: slot for slot in described}
+    return known
 
 
 def check(value: Any) -> None:
     """Refuse a value whose fields break their bounds; for `__post_init__`. Raises TermsInvalid."""
-    for described in fields(value):
-        held = getattr(value, described.name)
-        if type(held) is type(described.default) and held == described.default:
+    for name, _, kind, default in slots(type(value)).values():
+        held = getattr(value, name)
+        if type(held) is type(default) and held == default:
             continue
         try:
-            _kind(described).pack(held)
+            kind.pack(held)
         except ValueError as wrong:
-            raise TermsInvalid(type(value).__name__, described.name, str(wrong)) from None
+            raise TermsInvalid(type(value).__name__, name, str(wrong)) from None
 
 
 def to_map(value: Any) -> dict[int, Any]:
     """The integer-keyed map of a value whose class uses `at`."""
-    if not is_dataclass(value):
-        raise TypeError("only terms have maps")
     packed: dict[int, Any] = {}
-    for described in fields(value):
-        held = getattr(value, described.name)
-        if described.default is MISSING or held != described.default:
-            packed[described.metadata["key"]] = _kind(described).pack(held)
+    for name, key, kind, default in slots(type(value)).values():
+        held = getattr(value, name)
+        if default is MISSING or held != default:
+            packed[key] = kind.pack(held)
     return packed
 
 
@@ -201,24 +219,24 @@ def from_map(cls: type[T], raw: object) -> T:
     name = cls.__name__
     if not isinstance(raw, Mapping):
         raise TermsInvalid(name, "map", "must be a map")
-    described = {each.metadata["key"]: each for each in fields(cast(Any, cls))}
+    described = slots(cls)
     for key in raw:
         if type(key) is not int or key not in described:  # True is 1 to a dictionary
             raise TermsInvalid(name, str(key), "is not a field of this message")
     values: dict[str, Any] = {}
-    for key, each in described.items():
+    for key, slot in described.items():
         if key in raw:
-            values[each.name] = _read(name, each, raw[key])
-        elif each.default is MISSING:
-            raise TermsInvalid(name, each.name, "is missing")
+            values[slot.name] = _read(name, slot, raw[key])
+        elif slot.default is MISSING:
+            raise TermsInvalid(name, slot.name, "is missing")
     return cls(**values)
 
 
-def _read(name: str, described: "Field[Any]", raw: Any) -> Any:
+def _read(name: str, slot: Slot, raw: Any) -> Any:
     try:
-        value = _kind(described).unpack(raw)
+        value = slot.kind.unpack(raw)
     except ValueError as wrong:
-        raise TermsInvalid(name, described.name, str(wrong)) from None
-    if described.default is not MISSING and value == described.default:
-        raise TermsInvalid(name, described.name, "spells out its default")
+        raise TermsInvalid(name, slot.name, str(wrong)) from None
+    if slot.default is not MISSING and value == slot.default:
+        raise TermsInvalid(name, slot.name, "spells out its default")
     return value

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import cbor2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger import cbor
+from ledger.accounts import State
+from ledger.entry import EntryType
 from ledger.errors import LedgerError, Malformed, NotCanonical, TooLarge, Unencodable
 
 scalars = (
@@ -38,6 +41,27 @@ def test_what_is_encoded_decodes_to_the_same(value: cbor.Value) -> None:
     again = cbor.decode(data, max_bytes=ROOM)
     assert again == value
     assert repr(again) == repr(value) or isinstance(value, dict | list)  # true stays apart from 1
+
+
+@given(values)
+def test_another_codec_writes_and_reads_the_same(value: cbor.Value) -> None:
+    """cbor2's canonical form is ordered by length, which is the same order for keys of one byte."""
+    if depth(value) <= cbor.MAX_DEPTH:
+        data = cbor.encode(value, max_bytes=ROOM)
+        assert data == cbor2.dumps(value, canonical=True)
+        assert cbor.decode(data, max_bytes=ROOM) == cbor2.loads(data)
+
+
+@pytest.mark.parametrize("bits", range(65))
+def test_heads_change_their_length_where_another_codecs_do(bits: int) -> None:
+    for number in (each for about in (-1, 0, 1) for each in (2**bits + about, -(2**bits) + about)):
+        if cbor.INT_MIN <= number <= cbor.INT_MAX:
+            assert cbor.encode(number) == cbor2.dumps(number)
+            assert cbor.decode(cbor2.dumps(number)) == number
+
+
+def test_a_value_of_a_derived_type_is_what_it_is_derived_from() -> None:
+    assert cbor.encode([EntryType.KEY, State.POSTED]) == cbor.encode([1, "posted"])
 
 
 @given(st.binary(max_size=60))
@@ -124,6 +148,14 @@ def test_a_value_that_contains_itself_is_refused() -> None:
     loop.append(loop)
     with pytest.raises(Unencodable):
         cbor.encode(loop)
+
+
+def test_a_value_that_holds_another_many_times_over_is_refused_soon() -> None:
+    value: object = b""
+    for _ in range(cbor.MAX_DEPTH):
+        value = [value] * 1_000
+    with pytest.raises(Unencodable):
+        cbor.encode(value)
 
 
 def test_sizes_are_bounded_at_the_named_limits() -> None:
