@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-USUAL = ("bytes_and_round_trips", "times", "requests_per_second", "ledger", "node")
+USUAL = ("bytes_and_round_trips", "times", "requests_per_second", "ledger", "proofs", "node")
 """Under a minute each. Longer ones in this directory are run by their names."""
 
 

@@ -35,13 +35,17 @@ PAGE_ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain."""
+    """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain.
+
+    `compared`: it was held against a checkpoint too (`against`).
+    """
 
     entries: int
     messages: int
     postings: int
     head: Entry | None
     fault: Fault | None
+    compared: bool = False
 
     @property
     def ok(self) -> bool:
@@ -53,10 +57,14 @@ class Report:
         """For people."""
         if self.fault is not None or self.head is None:
             return str(self.fault)
+        tail = (
+            "They agree with the checkpoint."
+            if self.compared
+            else "Whether later ones were cut off, only a peer or a checkpoint can tell."
+        )
         return (
             f"{self.entries} entries, {self.messages} messages and {self.postings} postings hold, up to our own "
-            f"entry {self.head.seq} ({self.head.hash.hex()[:16]}…). Whether later ones were cut off, only a peer "
-            "or a checkpoint can tell."
+            f"entry {self.head.seq} ({self.head.hash.hex()[:16]}…). {tail}"
         )
 
 
@@ -210,7 +218,9 @@ class _Audit:
             raise Found(Fault("entry", entry.position, "body", "refused", sentence)) from error
 
     def _check_file(self) -> None:
-        """What no row shows: the version, and SQLite's own view of pages and indexes."""
+        """What no row shows: SQLite's mark of the version, its own view of pages and indexes. A server has neither."""
+        if self._reader.connection.dialect.name != "sqlite":
+            return
         try:
             version = self._reader.connection.exec_driver_sql("PRAGMA user_version").scalar()
             state = self._reader.connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()

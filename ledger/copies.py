@@ -26,9 +26,8 @@ def keep_copy(path: Path, version: int) -> Path:
 
     Raises StoreFailed; then there is no new copy, and the older ones stay.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     directory = path.parent / DIRECTORY
-    kept = directory / f"{path.stem}-schema-{version}-{stamp}{path.suffix}"
+    kept = directory / f"{name_of_copy(path.stem, version)}{path.suffix}"
     try:
         directory.mkdir(mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
         partial = kept.with_name(kept.name + _PARTIAL)
@@ -41,6 +40,11 @@ def keep_copy(path: Path, version: int) -> Path:
     except (OSError, sqlite3.Error) as error:
         raise StoreFailed(f"no copy of the database could be made, so that it was not migrated: {error}") from error
     return kept
+
+
+def name_of_copy(name: str, version: int) -> str:
+    """With schema and UTC, to the second."""
+    return f"{name}-schema-{version}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
 
 
 def _copy(path: Path, target: Path) -> None:

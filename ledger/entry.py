@@ -118,13 +118,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SignedEntry:
-    """An entry with its signature and the body that it commits to. `request_id` is set for the types of a trade."""
+    """An entry with its signature and the body that it commits to. `request_id` is set for the types of a trade.
+
+    Salt and body are empty where the ledger has dropped them (`pruned`); such a one fails `check`.
+    """
 
     entry: Entry
     signature: bytes
     salt: bytes
     body: bytes
     request_id: bytes | None
+
+    @property
+    def pruned(self) -> bool:
+        """Whether salt and body were dropped after a Net of both: signature and place still hold."""
+        return not self.salt
 
     @property
     def hash(self) -> bytes:

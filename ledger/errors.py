@@ -44,6 +44,12 @@ class StoreFailed(LocalLedgerError):
     code = "store"
 
 
+class Damaged(StoreFailed):
+    """What should be a database is none, or parts of it can't be read."""
+
+    code = "damaged"
+
+
 class Corrupt(LocalLedgerError):
     """A stored row is not what this package writes. `audit.verify` says which and why."""
 
@@ -51,7 +57,7 @@ class Corrupt(LocalLedgerError):
 
 
 class NotDurable(LocalLedgerError):
-    """SQLite did not accept the settings under which nothing acknowledged can be lost (WAL, synchronous=FULL)."""
+    """The database did not accept the settings under which nothing acknowledged can be lost (`sqlite`, `postgres`)."""
 
     code = "not_durable"
 
@@ -94,6 +100,12 @@ class DirectoryHeld(LocalLedgerError):
     def __init__(self, sentence: str, pid: int | None) -> None:
         super().__init__(sentence)
         self.pid = pid
+
+
+class LedgerHeld(LocalLedgerError):
+    """Another process writes to the ledger's database."""
+
+    code = "ledger_held"
 
 
 class RemoteLedgerError(LedgerError):

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from sqlalchemy import Connection
-
 from ledger import migrations, schema
-from ledger.copies import keep_copy
-from ledger.database import open_for_migration
-from ledger.errors import Corrupt
+from ledger.database import Database
 from ledger.version import EMPTY, version_of
 
 
-def bring_up_to_date(path: Path) -> None:
-    """Copy the database at `path`, then migrate it, when it is older than this software.
+def bring_up_to_date(database: Database) -> None:
+    """Keep a copy of a database that is older than this software, then migrate it.
 
     Nothing happens to a new or a current one. Killed or failing at any moment, it leaves the old one as it was.
-    Raises StoreFailed, NotDurable, UnknownSchema, or Corrupt when a row is not what was written.
+    Raises StoreFailed, NotDurable, LedgerHeld, UnknownSchema, or Corrupt when a row is not what was written.
     """
-    if not path.exists():
-        return
-    engine = open_for_migration(path)
-    with engine.connect() as connection, connection.begin():
+    with database.for_migration().connect() as connection, connection.begin():
         version = version_of(connection)
         if version in (EMPTY, schema.SCHEMA_VERSION):
             return
-        keep_copy(path, version)
+        database.keep_copy(connection, version)
         migrations.upgrade(connection, version, to=schema.SCHEMA_VERSION)
-        _check_references(connection)
-
-
-def _check_references(connection: Connection) -> None:
-    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        raise Corrupt("a row refers to an entry that is not there; nothing was migrated")
+        database.check_migrated(connection)

@@ -18,8 +18,8 @@ class EntryRow(NamedTuple):
     payload: bytes
     signature: bytes
     request_id: bytes | None
-    salt: bytes
-    body: bytes
+    salt: bytes | None
+    body: bytes | None
 
 
 class MessageRow(NamedTuple):
@@ -87,4 +87,12 @@ LOCKS: Final = Prepared(
 )
 DOCUMENT: Final = Prepared(select(schema.document.c.value).where(schema.document.c.name == bindparam("name")))
 BALANCES: Final = Prepared(_SUMS.limit(_LIMIT))
+BALANCES_LIKE: Final = Prepared(_SUMS.where(_P.account.like(bindparam("pattern"))).limit(_LIMIT))
 BALANCES_OF: Final = Prepared(_SUMS.where(_P.account == bindparam("account")).limit(_LIMIT))
+MOVEMENTS: Final = Prepared(
+    select(_P.position, _P.currency, _P.state, _P.amount_micro, *_ENTRIES.selected_columns)
+    .join(schema.entry, _E.hash == _P.entry_hash)
+    .where(_P.account == bindparam("account"), _P.position > bindparam("after"))
+    .order_by(_P.position)
+    .limit(_LIMIT)
+)

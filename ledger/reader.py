@@ -9,7 +9,7 @@ from typing import Final, Self
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from ledger import schema
-from ledger.database import open_for_reading, translated
+from ledger.database import database_at, translated
 from ledger.errors import Corrupt
 from ledger.statements import Prepared
 from ledger.view import View
@@ -25,10 +25,10 @@ class LedgerReader(View):
         self._engine = engine
 
     @classmethod
-    def open(cls, path: Path) -> LedgerReader:
-        """Raises StoreFailed when there is no such file, or it can't be read."""
+    def open(cls, where: Path | str) -> LedgerReader:
+        """The ledger at a path or a PostgreSQL URL. Raises StoreFailed when there is none, or it can't be read."""
         with translated():
-            engine = open_for_reading(path)
+            engine = database_at(where).for_reading()
             connection = engine.connect()
             connection.begin()
             return cls(engine, connection)

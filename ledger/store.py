@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 from sqlalchemy import Connection, Engine, insert, select
 
 from ledger import cbor, schema
-from ledger.database import open_for_writing, translated
+from ledger.database import database_at, translated
 from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
 from ledger.history import Histories, PostingRule
 from ledger.known import Known
@@ -43,15 +43,19 @@ class Ledger:
         self._known = Known(Histories(rule))
 
     @classmethod
-    def open(cls, path: Path, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom) -> Ledger:
-        """Open the database at `path`; a new one gets its tables and the genesis entry of `signer`'s chain.
+    def open(
+        cls, where: Path | str, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom
+    ) -> Ledger:
+        """Open the database at a path or a PostgreSQL URL.
 
-        An older database is copied and migrated first. Raises StoreFailed, NotDurable, WrongOwner, UnknownSchema, or
-        Corrupt when our own head does not hold.
+        A new one gets its tables and the genesis entry of `signer`'s chain.
+        An older database is copied and migrated first. Raises StoreFailed, NotDurable, LedgerHeld, WrongOwner,
+        UnknownSchema, or Corrupt when our own head does not hold.
         """
         with translated():
-            bring_up_to_date(path)
-            engine = open_for_writing(path)
+            database = database_at(where)
+            bring_up_to_date(database)
+            engine = database.for_writing()
         return cls.over(engine, signer, posting_rule=posting_rule, entropy=entropy)
 
     @classmethod

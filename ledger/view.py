@@ -13,6 +13,7 @@ from ledger.accounts import Balance, State
 from ledger.cbor import INT_MAX
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Closed, Corrupt, LedgerError
+from ledger.key_history import KeyHistory, fold_keys
 from ledger.message import MessageKind, SignedMessage
 from ledger.questions import EntryRow, MessageRow
 from ledger.statements import AnyTuple, Prepared
@@ -50,6 +51,11 @@ class StoredEntry:
         return self.signed.body
 
     @property
+    def pruned(self) -> bool:
+        """Whether its body is no longer held."""
+        return self.signed.pruned
+
+    @property
     def request_id(self) -> bytes | None:
         """The trade, if it belongs to one."""
         return self.signed.request_id
@@ -81,6 +87,17 @@ class Lock:
     quantity: int
     from_ms: int
     until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A posting of one account, and the entry that it comes from. place: among all postings, from 1."""
+
+    place: int
+    stored: StoredEntry
+    currency: str
+    state: State
+    amount_micro: int
 
 
 class View:
@@ -127,6 +144,14 @@ class View:
     def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
         """The last of `apart` that is of that epoch."""
         return self._entry(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch)
+
+    def key_entries(self, node: bytes) -> Sequence[SignedEntry]:
+        """The KEY entries held of a node, in the order of arrival."""
+        return [each.signed for each in self.apart(EntryType.KEY, node)]
+
+    def keys_of(self, node: bytes) -> KeyHistory:
+        """Which key of a node signs where, as far as we were shown."""
+        return fold_keys(node, self.key_entries(node))
 
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
@@ -183,9 +208,11 @@ class View:
         """Of one account in one currency; zero for one that was never used."""
         return self.balances(account=account).get((account, currency), Balance())
 
-    def balances(self, *, account: str | None = None) -> Mapping[tuple[str, str], Balance]:
-        """By (account, currency): of every account, or of one."""
-        if account is None:
+    def balances(self, *, account: str | None = None, kind: str = "") -> Mapping[tuple[str, str], Balance]:
+        """By (account, currency): of every account, of one, or of those whose name begins with `kind` and a colon."""
+        if kind:
+            rows = self.rows(questions.BALANCES_LIKE, pattern=f"{kind}:%", limit=MAX_ROWS)
+        elif account is None:
             rows = self.rows(questions.BALANCES, limit=MAX_ROWS)
         else:
             rows = self.rows(questions.BALANCES_OF, account=account, limit=MAX_ROWS)
@@ -196,6 +223,14 @@ class View:
             before = found.get((name, currency), Balance())
             found[name, currency] = before.plus(State(state), amount_micro)
         return found
+
+    def movements(self, account: str, *, after: int = 0) -> Sequence[Movement]:
+        """What was posted or held in one account behind place `after`, in the order of its postings."""
+        found = self.rows(questions.MOVEMENTS, account=account, after=after, limit=MAX_ROWS)
+        return [
+            Movement(place, stored_entry(EntryRow._make(row), self.node), currency, State(state), amount_micro)
+            for place, currency, state, amount_micro, *row in found
+        ]
 
     def rows(self, statement: Prepared, **values: object) -> Sequence[AnyTuple]:
         """What `statement` finds. For questions that the ledger's other rooms ask."""
@@ -226,12 +261,13 @@ class View:
 
 def stored_entry(row: EntryRow, node: bytes) -> StoredEntry:
     """The entry of a row; `node` is the ledger's own key. Raises Corrupt."""
-    _demand_bytes("entry", row.position, row.payload, row.signature, row.salt, row.body, row.request_id or b"")
+    salt, body = row.salt or b"", row.body or b""
+    _demand_bytes("entry", row.position, row.payload, row.signature, salt, body, row.request_id or b"")
     try:
         entry = Entry.parse(row.payload)
     except LedgerError as error:
         raise Corrupt(f"entry row {row.position} does not hold an entry: {error}") from error
-    signed = SignedEntry(entry, row.signature, row.salt, row.body, row.request_id)
+    signed = SignedEntry(entry, row.signature, salt, body, row.request_id)
     return StoredEntry(row.position, row.node == node, signed)
 
 

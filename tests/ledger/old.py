@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +10,7 @@ from ledger.audit import Report, verify
 from ledger.reader import LedgerReader
 from ledger.signing import Signer
 from ledger.store import Ledger
+from tests.ledger.hands import Where, asked
 from v2xnode.settling.money import posting_rule
 
 FILE: Final = Path(__file__).parents[1] / "vectors" / "ledger" / "schema-1.sqlite"
@@ -19,34 +18,33 @@ OWNER: Final = Signer(bytes([2]) * 32)
 OWED_MICRO: Final = 250 + 70
 COVERED: Final = ("meta", "message", "entry", "posting")
 TABLES: Final = (*COVERED, "outbox", "lock", "document")
+OTHERS: Final = {
+    "meta": "position, name",
+    "entry": "position, node, epoch, seq, type, hash, payload, signature, request_id, salt, body",
+}
+"""All columns but those."""
 
 
-def open_old(path: Path) -> Ledger:
-    return Ledger.open(path, OWNER, posting_rule=posting_rule)
+def open_old(where: Where) -> Ledger:
+    return Ledger.open(where, OWNER, posting_rule=posting_rule)
 
 
-def verified(path: Path) -> Report:
-    with LedgerReader.open(path) as reader:
+def verified(where: Where) -> Report:
+    with LedgerReader.open(where) as reader:
         return verify(reader, posting_rule)
 
 
-def dump(path: Path) -> dict[str, list[dict[str, object]]]:
+def dump(where: Where, prefix: str = "") -> dict[str, list[tuple[object, ...]]]:
     """All rows of all tables of schema 1, without what each schema says for itself."""
-    with closing(sqlite3.connect(path)) as driver:
-        driver.row_factory = sqlite3.Row
-        found = {table: driver.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}  # noqa: S608
-    own = (("meta", "value", schema.META_SCHEMA), ("entry", "arrival", None))
-    rows = {table: [dict(row) for row in found[table]] for table in TABLES}
-    for table, column, name in own:
-        for row in rows[table]:
-            if name in (None, row.get("name")):
-                del row[column]
-    return rows
+    return {table: rows(where, table, OTHERS.get(table, "*"), prefix) for table in TABLES}
 
 
-def version(path: Path) -> tuple[object, int]:
+def rows(where: Where, table: str, columns: str = "*", prefix: str = "") -> list[tuple[object, ...]]:
+    return asked(where, f"SELECT {columns} FROM {prefix}{table} ORDER BY 1")  # noqa: S608
+
+
+def version(where: Where) -> tuple[object, int]:
     """(what `meta` says, what SQLite's own mark says)."""
-    with closing(sqlite3.connect(path)) as driver:
-        (said,) = driver.execute("SELECT value FROM meta WHERE name = ?", (schema.META_SCHEMA,)).fetchone()
-        (mark,) = driver.execute("PRAGMA user_version").fetchone()
+    ((said,),) = asked(where, "SELECT value FROM meta WHERE name = ?", schema.META_SCHEMA)
+    ((mark,),) = asked(where, "PRAGMA user_version") if isinstance(where, Path) else ((0,),)
     return cbor.decode(said), mark

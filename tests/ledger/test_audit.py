@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ledger import schema
 from ledger.accounts import Posting, State
@@ -19,6 +20,7 @@ from ledger.history import PostingRule
 from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, sign1
 from ledger.view import StoredEntry
+from tests.ledger.hands import asked
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, Chain, keep, offer, open_ledger, pair, rule, trade
 
 COVERED = (schema.meta, schema.message, schema.entry, schema.posting)
@@ -273,8 +275,8 @@ def test_a_damaged_file_is_a_fault_and_no_traceback(path: Path) -> None:
 
 def test_damage_that_sqlite_quotes_in_its_own_message_is_a_fault(path: Path) -> None:
     data = path.read_bytes()
-    for text in (b"CREATE TABLE meta", b"position INTEGER NOT NULL"):
-        path.write_bytes(data.replace(text, text[:-1] + b"\x83"))
+    for quoted in (b"CREATE TABLE meta", b"position INTEGER NOT NULL"):
+        path.write_bytes(data.replace(quoted, quoted[:-1] + b"\x83"))
         assert found(path) == ("meta", 1, "corrupt")
 
 
@@ -282,6 +284,31 @@ def test_a_file_that_was_never_a_ledger_is_a_fault(tmp_path: Path) -> None:
     for name, content in (("empty", b""), ("text", b"no ledger" * 1000)):
         (tmp_path / name).write_bytes(content)
         assert found(tmp_path / name) == ("meta", 1, "corrupt")
+
+
+@pytest.mark.parametrize("table", COVERED, ids=lambda table: table.name)
+def test_any_change_on_a_server_is_named_with_its_row(url: str, table: Any) -> None:
+    with open_ledger(url) as ledger:
+        trade(ledger, intervals=1)
+    asked(url, f"CREATE TABLE copy AS SELECT * FROM {table.name}")  # noqa: S608
+    asked(url, f"DROP TABLE {table.name} CASCADE")
+    asked(url, f"ALTER TABLE copy RENAME TO {table.name}")
+    with open_ledger(url) as ledger, LedgerReader(ledger._engine, ledger._connection) as reader:
+        assert verify(reader, rule).ok
+        for row in asked(url, f"SELECT * FROM {table.name} ORDER BY position"):  # noqa: S608
+            for column, value in zip(columns(table), row, strict=True):
+                for other in changes_of(column, value):
+                    assert named(reader, table.name, row[0], column, other) == (table.name, row[0]), (column, other)
+
+
+def named(reader: LedgerReader, table: str, position: int, column: str, value: object) -> tuple[str, int] | None:
+    """As `tampered`, and the change is rolled back."""
+    reader.connection.rollback()
+    change = text(f"UPDATE {table} SET {column} = :value WHERE position = :position")  # noqa: S608
+    reader.connection.execute(change, {"value": value, "position": position})
+    fault = verify(reader, rule).fault
+    assert fault is not None, (table, position, column, value)
+    return fault.table, position if column == "position" and fault.position == value else fault.position
 
 
 def test_caches_are_not_covered(path: Path) -> None:

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from ledger import cbor, copies, schema
+from ledger import cbor, copies, migrations, schema
 from ledger.entry import EntryType
 from ledger.errors import Corrupt, StoreFailed, UnknownSchema
+from ledger.postgres import Postgres
+from ledger.version import EMPTY
 from tests.ledger import old
+from tests.ledger.hands import asked
 
 
 @pytest.fixture
@@ -117,6 +120,39 @@ def failing_at(number: int) -> Iterator[Any]:
         yield lambda: left > 0
     finally:
         event.remove(Engine, "before_cursor_execute", step)
+
+
+def test_on_a_server_the_copy_is_a_schema_beside_it(url: str) -> None:
+    first_schema(url)
+    before = old.dump(url)
+    assert before == old.dump(old.FILE)
+    for _ in range(2):
+        old.open_old(url).close()
+    assert old.dump(url) == before
+    assert old.verified(url).ok
+    ((copy,),) = asked(url, "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, current_schema() || '-')")
+    assert old.dump(url, prefix=f'"{copy}".') == before
+    asked(url, f'DROP SCHEMA "{copy}" CASCADE')
+
+
+def test_a_migration_that_fails_on_a_server_leaves_the_old_one(url: str) -> None:
+    first_schema(url)
+    asked(url, "UPDATE entry SET body = ? WHERE position = 3", b"another")
+    before = old.dump(url)
+    with pytest.raises(Corrupt, match="row 3"):
+        old.open_old(url)
+    assert old.version(url)[0] == 1
+    assert old.dump(url) == before
+    assert asked(url, "SELECT 1 FROM pg_namespace WHERE starts_with(nspname, current_schema() || '-')") == []
+
+
+def first_schema(url: str) -> None:
+    """The old ledger as it would have been on a server."""
+    with Postgres(url).for_migration().connect() as connection, connection.begin():
+        migrations.upgrade(connection, EMPTY, to=1)
+    for table in old.TABLES:
+        for row in old.rows(old.FILE, table):
+            asked(url, f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)  # noqa: S608
 
 
 def test_killed_at_any_step_it_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:

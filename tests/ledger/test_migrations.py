@@ -13,13 +13,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData
 
 from ledger import migrations, schema
-from ledger.database import open_for_migration
+from ledger.database import database_at
 from ledger.errors import Corrupt
 from ledger.version import EMPTY
 from tests.ledger import old
+from tests.ledger.hands import Where, asked
 from tests.ledger.world import open_ledger
 
 
@@ -36,14 +36,15 @@ def _lines(sql: str) -> list[str]:
     return [line for line in lines if line not in constraints] + sorted(constraints)
 
 
-def upgrade(path: Path, version: int, to: int = schema.SCHEMA_VERSION) -> None:
-    with open_for_migration(path).connect() as connection, connection.begin():
+def upgrade(where: Where, version: int, to: int = schema.SCHEMA_VERSION) -> None:
+    with database_at(where).for_migration().connect() as connection, connection.begin():
         migrations.upgrade(connection, version, to=to)
 
 
-def differences(path: Path, metadata: MetaData = schema.metadata) -> list[object]:
-    with open_for_migration(path).connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+def differences(where: Where) -> list[object]:
+    with database_at(where).for_migration().connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, schema.metadata))
 
 
 def test_there_is_one_way_and_it_leads_to_the_newest_schema() -> None:
@@ -56,7 +57,11 @@ def test_from_nothing_they_make_the_schema_of_a_new_database(path: Path, tmp_pat
     walked = tmp_path / "walked"
     upgrade(walked, EMPTY)
     assert schema_of(walked) == schema_of(path)
-    assert differences(walked) == []
+
+
+def test_to_alembic_there_is_no_difference_either(where: Where) -> None:
+    upgrade(where, EMPTY)
+    assert differences(where) == []
 
 
 def test_from_a_real_old_one_too(path: Path, tmp_path: Path) -> None:
@@ -74,11 +79,10 @@ def test_the_first_revision_made_what_the_first_software_left(tmp_path: Path) ->
     assert schema_of(walked) == schema_of(old.FILE)
 
 
-def test_the_comparison_would_see_a_difference(path: Path) -> None:
-    open_ledger(path).close()
-    with closing(sqlite3.connect(path)) as driver:
-        driver.execute("DROP TABLE witnessed")
-    assert len(differences(path)) == 1
+def test_the_comparison_would_see_a_difference(where: Where) -> None:
+    open_ledger(where).close()
+    asked(where, "DROP TABLE witnessed")
+    assert len(differences(where)) == 1
 
 
 def test_every_row_stays(tmp_path: Path) -> None:

@@ -12,21 +12,22 @@ from ledger.entry import EntryType
 from ledger.errors import Corrupt, StoreFailed
 from ledger.reader import LedgerReader
 from ledger.store import Ledger
+from tests.ledger.hands import Where
 from tests.ledger.world import CLIENT, open_ledger
 
 
-def test_it_reads_beside_a_running_writer_and_sees_one_moment(ledger: Ledger, path: Path) -> None:
-    with LedgerReader.open(path) as reader:
+def test_it_reads_beside_a_running_writer_and_sees_one_moment(ledger: Ledger, where: Where) -> None:
+    with LedgerReader.open(where) as reader:
         assert reader.node == CLIENT.public
         ledger.transact(lambda tx: tx.append(EntryType.NET, b""))
         assert len(reader.page()) == 1
-    with LedgerReader.open(path) as later:
+    with LedgerReader.open(where) as later:
         assert len(later.page()) == 2
 
 
-def test_it_reads_what_a_closed_ledger_left(path: Path) -> None:
-    open_ledger(path).close()
-    with LedgerReader.open(path) as reader:
+def test_it_reads_what_a_closed_ledger_left(where: Where) -> None:
+    open_ledger(where).close()
+    with LedgerReader.open(where) as reader:
         head = reader.head()
     assert head is not None
     assert head.own

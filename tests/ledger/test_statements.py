@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, bindparam, delete, select
 
 from ledger import schema
-from ledger.database import open_for_writing
 from ledger.errors import StoreFailed
+from ledger.sqlite import SqliteFile
 from ledger.statements import Prepared, insert_into
 
 LOCK = schema.lock.c
@@ -24,7 +24,7 @@ ROW = {"request_id": b"r", "quantity": 5, "resource": "plug", "until_ms": 2, "fr
 
 @pytest.fixture
 def connection(path: Path) -> Iterator[Connection]:
-    engine = open_for_writing(path)
+    engine = SqliteFile(path).for_writing()
     with engine.connect() as opened:
         schema.metadata.create_all(opened)
         yield opened
@@ -49,7 +49,7 @@ def test_what_the_driver_raises_is_told_as_ours(connection: Connection) -> None:
 
 
 def test_a_closed_connection_is_told_as_ours(path: Path) -> None:
-    engine = open_for_writing(path)
+    engine = SqliteFile(path).for_writing()
     connection = engine.connect()
     connection.close()
     with pytest.raises(StoreFailed):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,8 @@ from ledger.entry import EntryType
 from ledger.errors import Closed, Corrupt, StoreFailed, UnknownSchema, WrongOwner
 from ledger.store import KEY_BODY_PUBLIC, Ledger
 from ledger.transaction import Transaction
+from tests.ledger.hands import Where, asked, count
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, open_ledger, rule, trade
-
-
-def count(path: Path, table: str) -> int:
-    with closing(sqlite3.connect(path)) as driver:
-        (rows,) = driver.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-        return int(rows)
 
 
 def test_a_new_ledger_begins_with_its_genesis(ledger: Ledger) -> None:
@@ -42,11 +35,11 @@ def test_epochs_are_random(tmp_path: Path) -> None:
     assert len(epochs) == 2
 
 
-def test_opened_again_it_goes_on_where_it_was(path: Path) -> None:
-    with open_ledger(path) as first:
+def test_opened_again_it_goes_on_where_it_was(where: Where) -> None:
+    with open_ledger(where) as first:
         trade(first)
         before = first.transact(lambda tx: tx.head())
-    with open_ledger(path) as second:
+    with open_ledger(where) as second:
         assert second.transact(lambda tx: tx.head()) == before
         assert before is not None
         after = second.transact(lambda tx: tx.append(EntryType.NET, b""))
@@ -54,7 +47,7 @@ def test_opened_again_it_goes_on_where_it_was(path: Path) -> None:
         assert after.entry.seq == before.entry.seq + 1
 
 
-def test_an_error_leaves_nothing_of_a_transaction(ledger: Ledger, path: Path) -> None:
+def test_an_error_leaves_nothing_of_a_transaction(ledger: Ledger, where: Where) -> None:
     def all_and_fail(tx: Transaction) -> None:
         signed = tx.append(EntryType.INTERVAL, b"", request_id=REQUEST)
         tx.outbox_add(PROVIDER.public, signed)
@@ -64,13 +57,13 @@ def test_an_error_leaves_nothing_of_a_transaction(ledger: Ledger, path: Path) ->
 
     with pytest.raises(KeyboardInterrupt):
         ledger.transact(all_and_fail)
-    assert [count(path, table) for table in ("entry", "outbox", "lock", "document", "posting")] == [1, 0, 0, 0, 0]
+    assert [count(where, table) for table in ("entry", "outbox", "lock", "document", "posting")] == [1, 0, 0, 0, 0]
     assert ledger.transact(lambda tx: tx.append(EntryType.NET, b"")).entry.seq == 1
 
 
-def test_what_is_written_is_there_for_others_when_transact_returns(ledger: Ledger, path: Path) -> None:
+def test_what_is_written_is_there_for_others_when_transact_returns(ledger: Ledger, where: Where) -> None:
     ledger.transact(lambda tx: tx.append(EntryType.NET, b""))
-    assert count(path, "entry") == 2
+    assert count(where, "entry") == 2
 
 
 def test_a_transaction_is_of_no_use_afterwards(ledger: Ledger) -> None:
@@ -95,27 +88,25 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         ledger.transact(lambda tx: None)
 
 
-def test_it_opens_for_its_own_key_only(path: Path) -> None:
-    open_ledger(path).close()
+def test_it_opens_for_its_own_key_only(where: Where) -> None:
+    open_ledger(where).close()
     with pytest.raises(WrongOwner):
-        open_ledger(path, PROVIDER)
+        open_ledger(where, PROVIDER)
 
 
-def test_a_newer_schema_is_left_alone(path: Path) -> None:
-    open_ledger(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
-        driver.execute("UPDATE meta SET value = x'1863' WHERE name = 'schema'")
+def test_a_newer_schema_is_left_alone(where: Where) -> None:
+    open_ledger(where).close()
+    asked(where, "UPDATE meta SET value = ? WHERE name = 'schema'", b"\x18\x63")
     with pytest.raises(UnknownSchema):
-        open_ledger(path)
+        open_ledger(where)
 
 
-@pytest.mark.parametrize("damage", ["UPDATE entry SET signature = zeroblob(64)", "UPDATE entry SET payload = x'00'"])
-def test_it_does_not_sign_on_a_head_that_does_not_hold(path: Path, damage: str) -> None:
-    open_ledger(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
-        driver.execute(damage)
+@pytest.mark.parametrize(("column", "value"), [("signature", bytes(64)), ("payload", b"\x00")])
+def test_it_does_not_sign_on_a_head_that_does_not_hold(where: Where, column: str, value: bytes) -> None:
+    open_ledger(where).close()
+    asked(where, f"UPDATE entry SET {column} = ?", value)  # noqa: S608
     with pytest.raises(Corrupt):
-        open_ledger(path)
+        open_ledger(where)
 
 
 def test_a_file_that_is_no_database_is_a_clear_error(path: Path) -> None:

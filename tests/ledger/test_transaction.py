@@ -28,6 +28,7 @@ from ledger.store import Ledger
 from ledger.transaction import Transaction
 from ledger.view import Lock, StoredEntry
 from tests.ledger import world
+from tests.ledger.hands import Where
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, Chain, keep, offer, open_ledger, trade
 
 OTHER = bytes([8]) * 16
@@ -148,7 +149,7 @@ def test_the_posting_rule_can_refuse_what_a_peer_sends(ledger: Ledger) -> None:
     assert ledger.transact(lambda tx: tx.newest_of(PROVIDER.public)) is None
 
 
-def test_a_refusal_that_is_caught_leaves_nothing_and_the_rest_goes_on(ledger: Ledger, path: Path) -> None:
+def test_a_refusal_that_is_caught_leaves_nothing_and_the_rest_goes_on(ledger: Ledger, where: Where) -> None:
     trade(ledger, intervals=1)
 
     def go_on(tx: Transaction) -> None:
@@ -158,7 +159,7 @@ def test_a_refusal_that_is_caught_leaves_nothing_and_the_rest_goes_on(ledger: Le
 
     ledger.transact(go_on)
     assert all(stored.body != b"bad" for stored in ledger.transact(lambda tx: tx.page()))
-    with LedgerReader.open(path) as reader:
+    with LedgerReader.open(where) as reader:
         assert verify(reader, world.rule).ok
 
 

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import Connection
 
 from ledger import cbor, schema
-from ledger.database import open_for_writing
 from ledger.errors import Corrupt, UnknownSchema
+from ledger.sqlite import SqliteFile
 from ledger.version import EMPTY, record_version, version_of
 from tests.ledger.world import open_ledger
 
 
 @contextmanager
 def connected(path: Path) -> Iterator[Connection]:
-    with open_for_writing(path).connect() as connection, connection.begin():
+    with SqliteFile(path).for_writing().connect() as connection, connection.begin():
         yield connection
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.accounts import Balance
+from ledger.accounts import Balance, State
 from ledger.entry import EntryType
 from ledger.store import Ledger
 from ledger.view import View
@@ -77,6 +77,20 @@ def test_balances_of_all_and_of_one(ledger: Ledger) -> None:
     balances = ledger.transact(lambda tx: tx.balances())
     assert balances == {("energy", "EUR"): Balance(3_000, 0), ("peer", "EUR"): Balance(-3_000, 0)}
     assert ledger.transact(lambda tx: tx.balance("nobody", "EUR")) == Balance()
+    assert ledger.transact(lambda tx: tx.balances(kind="peer")) == {}
+
+
+def test_the_movements_of_an_account_come_in_order_with_their_entries(ledger: Ledger) -> None:
+    trade(ledger, intervals=2)
+    found = ledger.transact(lambda tx: tx.movements("peer"))
+    assert [(each.state, each.amount_micro) for each in found] == [
+        (State.PENDING, -1_500),
+        (State.PENDING, -1_500),
+        (State.VOID, -3_000),
+        (State.POSTED, -3_000),
+    ]
+    assert [each.stored.type for each in found[2:]] == [EntryType.CLOSE, EntryType.CLOSE]
+    assert ledger.transact(lambda tx: tx.movements("peer", after=found[0].place)) == found[1:]
 
 
 @pytest.mark.parametrize("name", ["limits", ""])

@@ -45,8 +45,8 @@ def pair(amount_micro: int, state: State) -> list[Posting]:
     return [Posting("energy", "EUR", amount_micro, state), Posting("peer", "EUR", -amount_micro, state)]
 
 
-def open_ledger(path: Path, signer: Signer = CLIENT) -> Ledger:
-    return Ledger.open(path, signer, posting_rule=rule, entropy=counted_entropy())
+def open_ledger(where: Path | str, signer: Signer = CLIENT) -> Ledger:
+    return Ledger.open(where, signer, posting_rule=rule, entropy=counted_entropy())
 
 
 def offer(request_id: bytes = REQUEST, price: int = 30) -> SignedMessage:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
-from ledger.database import engine_of
 from ledger.errors import StoreFailed
 from ledger.signing import Signer
+from ledger.sqlite import engine_of
 from ledger.store import Ledger
 from ledger.transaction import Transaction
 from v2xnode.entropy import Entropy

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from ledger.database import engine_of
 from ledger.entry import SignedEntry
+from ledger.sqlite import engine_of
 from ledger.store import Ledger
 from ledger.transaction import Transaction
 from market.errors import Reason

@@ -2,7 +2,7 @@
 
 import typer
 
-from v2xnode.cli import demo, devices, doctor, exporting, ledger, looking, running, setup
+from v2xnode.cli import bookkeeping, demo, devices, doctor, exporting, ledger, looking, running, setup
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,6 +10,7 @@ app = typer.Typer(
     help="Peer-to-peer energy trading between vehicles, homes and loads.",
 )
 exporting.register(ledger.app)
+bookkeeping.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from ledger.audit import Report, verify
+from ledger.fork import ForkProof
+from ledger.forks import file_of, forks
 from ledger.reader import LedgerReader
-from v2xnode.cli.output import DataOption, JsonOption, Output
+from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
+from v2xnode.cli.verifying import checkpoint_of, fork_json, hold_against, verify_file
 from v2xnode.errors import LedgerInvalid, UsageError
 from v2xnode.settling.money import posting_rule
 from v2xnode.settling.trades import describe, trades
@@ -52,18 +56,70 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 @app.command("verify")
-def verify_command(data: DataOption, as_json: JsonOption = False) -> None:
-    """Check every row of the ledger; exit 5 and name the first bad row if one does not hold."""
+def verify_command(
+    data: DataOption,
+    file: Annotated[Path | None, typer.Argument(help="A file that you were given, in place of the ledger.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="A checkpoint that somebody kept: its file, or its text.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check every row of the ledger, or a file; exit 5 and name the first thing that does not hold."""
     output = Output(as_json)
 
     def work() -> int:
-        with reading(data) as reader:
-            report = verify(reader, posting_rule)
-        output.say(report.sentence)
-        output.result(report_json(report))
-        return 0 if report.ok else LedgerInvalid.exit_code
+        return _verify_ledger(output, data, checkpoint) if file is None else _verify_file(output, file)
 
     output.guarded(work)
+
+
+def _verify_ledger(output: Output, data: Path, checkpoint: str) -> int:
+    note = checkpoint_of(checkpoint) if checkpoint else None
+    with reading(data) as reader:
+        report = verify(reader, posting_rule)
+        if report.ok and note is not None:
+            report = replace(report, fault=hold_against(reader, note), compared=True)
+    output.say(report.sentence)
+    output.result(report_json(report))
+    return 0 if report.ok else LedgerInvalid.exit_code
+
+
+def _verify_file(output: Output, file: Path) -> int:
+    form, report = verify_file(file)
+    output.say(report.sentence)
+    output.result({"ok": True, "form": form, **report.details, "sentence": report.sentence})
+    return 0
+
+
+@app.command("forks")
+def forks_command(
+    data: DataOption,
+    out: Annotated[Path | None, typer.Option(help="A directory: each proof is written to a file there.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The nodes that signed two histories, and the proofs: they are not traded with."""
+    output = Output(as_json)
+
+    def work() -> None:
+        with reading(data) as reader:
+            files = {held.proof: file_of(reader, held) for held in forks(reader)}
+        written = {proof: _written(out, proof, text) for proof, text in files.items()} if out else {}
+        for proof in files:
+            output.say(f"{proof.sentence}{f': {written[proof]}' if written else ''}")
+        told = [{**fork_json(proof), "file": written.get(proof)} for proof in files]
+        output.result({"forks": told})
+        if not told:
+            output.say("No fork proof is held.")
+
+    output.guarded(work)
+
+
+def _written(directory: Path, proof: ForkProof, text: bytes) -> str:
+    make_directory(directory)
+    path = directory / f"fork-{proof.node.hex()[:16]}.json"
+    try:
+        path.write_bytes(text)
+    except OSError as problem:
+        raise UsageError(f"{path} can't be written: {problem.strerror}.", code="no_file") from None
+    return str(path)
 
 
 @app.command("show")

