@@ -19,7 +19,7 @@ MKVENV  = $(PYTHON) -m venv --clear $(VENV)
 PIP     = $(BIN)/python -m pip install -q
 endif
 
-.PHONY: demo test simulate soak bench vectors lint check lock picture clean
+.PHONY: demo test simulate powercut soak bench vectors lint check lock picture clean
 demo: $(VENV)/.core
 	$(BIN)/v2xnode demo
 
@@ -32,6 +32,14 @@ FROM  ?= 1
 JOBS  ?= $(shell nproc 2>/dev/null || echo 1)
 simulate: $(VENV)/.dev
 	@TRACE=$(TRACE) $(BIN)/python -m tests.simulation.run $(FROM) $(SEEDS) $(JOBS)
+
+# Power cuts and kill -9 beneath the ledger's own files: make powercut CUTS=1000 KILLS=300 [SEED=1] [JOBS=2]. The same
+# cuts are made with synchronous=NORMAL, which must not survive them.
+CUTS  ?= 1000
+KILLS ?= 300
+SEED  ?= 1
+powercut: $(VENV)/.dev
+	@$(BIN)/python -m tests.powercut.run $(SEED) $(CUTS) $(KILLS) $(JOBS)
 
 # The long suites: some twenty minutes of simulated worlds, then a hundred kill -9 of real processes.
 soak: $(VENV)/.dev
