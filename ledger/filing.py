@@ -43,10 +43,10 @@ def read_file(data: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def demand_fields(value: object, names: Collection[str]) -> dict[str, Any]:
-    """The object with exactly these fields. Raises Malformed."""
+    """The object with exactly these fields, in this order whatever the file's. Raises Malformed."""
     if not isinstance(value, dict) or value.keys() != set(names):
         raise Malformed(f"the fields {', '.join(names)} are expected here, and no others")
-    return value
+    return {name: value[name] for name in names}
 
 
 def octets_of(value: object) -> bytes:

@@ -68,6 +68,10 @@ class KeyHistory:
             raise Gap(f"the KEY entry of this epoch of {self.node.hex()[:16]}… is not held here")
         return max(turns, key=lambda turn: turn.seq).public
 
+    def signed(self, public: bytes) -> bool:
+        """Whether this key ever signed for the node; its name does where nothing else is known."""
+        return any(turn.public == public for turn in self._turns) if self.known else public == self.node
+
     def counts(self, epoch: bytes, seq: int) -> bool:
         """Whether what stands there counts, whenever it is shown: its key is not revoked, or it is of the part that
         the revocation names (whose root then says what stands there)."""

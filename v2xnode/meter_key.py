@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from ledger.keys import MeterKey as BoundKey
+from ledger.meter_key import bind_meter_key
 from v2xnode.errors import LocalError
 from v2xnode.secret_file import create_secret, read_secret
 
@@ -19,8 +20,6 @@ METER_KEY_FILE = "meter.key"
 SECRET_BYTES = 32
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """SEC 2, 2.4.2."""
-CONSENT_CONTEXT = b"v2x-trade/1 meter key"
-"""What the meter key signs to say that it is a node's, before the node's public key."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,9 @@ class MeterKey:
         """ECDSA with SHA-256 in DER; the same for the same data (RFC 6979)."""
         return self._private.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
-    def consent(self, node: bytes) -> bytes:
-        """That this is the meter key of `node`: r || s, 64 bytes, as `ledger.keys.MeterKey` carries it."""
-        r, s = decode_dss_signature(self.sign(CONSENT_CONTEXT + node))
-        return r.to_bytes(SECRET_BYTES, "big") + s.to_bytes(SECRET_BYTES, "big")
+    def bound_to(self, node: bytes) -> BoundKey:
+        """What a KEY entry of `node` says of it, with its own word that it belongs there."""
+        return bind_meter_key(self._private, node)
 
 
 def create_meter_key(data: Path) -> MeterKey:

@@ -156,9 +156,9 @@ class Deal:
         )
         client, provider = self.client.identity.signer, self.provider.identity.signer
         self.letters = (sign_letter(client, asked), sign_letter(provider, self.offer))
-        accept = Accept(self.provider.key, AT_S, self.offer.currency)
-        self.by(self.client, accept, self.letters[1].digest)
+        accept = self.by(self.client, Accept(self.provider.key, AT_S, self.offer.currency), self.letters[1].digest)
         self.by(self.provider, Confirm(self.client.key, AT_S))
+        self.newest = accept.hash
 
     def meter(self, *readings: tuple[int, int]) -> None:
         """An opening, and a minute for each of the readings; what the meters don't agree on becomes a Dispute."""

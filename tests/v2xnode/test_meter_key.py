@@ -6,11 +6,12 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from ledger.errors import BadSignature
+from ledger.meter_key import check_meter_key
 from v2xnode.errors import LocalError
-from v2xnode.meter_key import CONSENT_CONTEXT, METER_KEY_FILE, MeterKey, create_meter_key, load_meter_key
+from v2xnode.meter_key import METER_KEY_FILE, MeterKey, create_meter_key, load_meter_key
 
 KEY = MeterKey.from_secret(b"\x07" * 32)
 ECDSA = ec.ECDSA(hashes.SHA256())
@@ -35,11 +36,12 @@ def test_a_signature_is_over_these_bytes_and_the_same_each_time() -> None:
         public().verify(signature, b"date", ECDSA)
 
 
-def test_the_consent_names_one_node() -> None:
-    consent = KEY.consent(b"n" * 32)
-    r, s = int.from_bytes(consent[:32], "big"), int.from_bytes(consent[32:], "big")
-    public().verify(encode_dss_signature(r, s), CONSENT_CONTEXT + b"n" * 32, ECDSA)
-    assert KEY.consent(b"m" * 32) != consent
+def test_it_agrees_to_belong_to_one_node() -> None:
+    bound = KEY.bound_to(b"n" * 32)
+    check_meter_key(b"n" * 32, bound)
+    assert bound.point == KEY.point
+    with pytest.raises(BadSignature):
+        check_meter_key(b"m" * 32, bound)
 
 
 def test_a_made_key_is_read_again_and_never_made_twice(tmp_path: Path) -> None:

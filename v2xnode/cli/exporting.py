@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Hang the commands under `v2xnode ledger`."""
     app.command("export")(export)
     app.command("meter-key")(meter_key)
+    app.command("receipt")(receipt)
 
 
 def export(
@@ -45,6 +46,37 @@ def export(
                 print(line)
 
     Output(False).guarded(work)
+
+
+def receipt(
+    wanted: TradeArgument,
+    data: DataOption,
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; stdout where none is named.")] = None,
+) -> None:
+    """Write what a stranger needs to check a settled trade: `v2xnode ledger verify FILE` does, and needs no more."""
+
+    def work() -> None:
+        from v2xnode.export.receipt import make_receipt
+
+        with reading(data) as reader:
+            file = make_receipt(reader, one_of(trades(reader), wanted)).encode()
+        if out is None:
+            print(file.decode(), end="")
+        else:
+            write_new(out, file)
+
+    Output(False).guarded(work)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Raises UsageError where there is something of that name already, or nothing can be written."""
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already; nothing was changed.", code="file_exists") from None
+    except OSError as problem:
+        raise UsageError(f"{path} can't be written: {problem.strerror}.", code="no_file") from None
 
 
 def meter_key(data: DataOption, as_json: JsonOption = False) -> None:

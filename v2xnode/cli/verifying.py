@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger import fork
+from ledger import fork, receipt
 from ledger.against import check_against
 from ledger.errors import RemoteLedgerError
 from ledger.filing import MAX_FILE_BYTES, read_file
@@ -44,7 +44,16 @@ def fork_json(proof: fork.ForkProof) -> dict[str, Any]:
     }
 
 
-CHECKS: Mapping[str, Check] = {fork.FORM: check_fork}
+def check_receipt_file(fields: dict[str, Any]) -> FileReport:
+    """A receipt of a settled trade. Raises LedgerInvalid too, where what was truly signed does not add up."""
+    from v2xnode.export.receipt import check_receipt
+    from v2xnode.export.told import receipt_json, receipt_sentence
+
+    verdict = check_receipt(receipt.Receipt.parse(fields))
+    return FileReport(receipt_sentence(verdict), receipt_json(verdict))
+
+
+CHECKS: Mapping[str, Check] = {fork.FORM: check_fork, receipt.FORM: check_receipt_file}
 """By the form that a file names."""
 
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from market.settlement import LineKind, price_lines
-from market.terms import Resolve
 from market.units import MS_PER_SECOND, Role, Service
 from v2xnode.export.errors import ExportRefused
 from v2xnode.export.figures import four, hours, json_text, kwh, money, rfc3339
@@ -69,7 +68,7 @@ def cdrs(source: Source, numbered: Numbered) -> Sequence[Json]:
         raise ExportRefused(f"Trade {trade.request_id.hex()} was settled over other sums than its receipts come to.")
     sign = 1 if _charged(trade) is Role.CLIENT else -1
     first = _cdr(source, numbered, Totals(bill, sign, max(trade.settled_at_ms, bill.tally.at_ms)))
-    resolved = _resolution(trade)
+    resolved = trade.resolution
     if resolved is None:
         return (first,)
     at_ms = max(resolved.at_s * MS_PER_SECOND, bill.tally.at_ms)
@@ -86,18 +85,6 @@ def credit(record: Json, at_ms: int) -> Json:
         "credit_reference_id": record["id"],
         "last_updated": rfc3339(at_ms),
     }
-
-
-def _resolution(trade: Trade) -> Resolve | None:
-    """What both have agreed on after a dispute."""
-    own = [message for stored, message in trade.entries if stored.own and isinstance(message, Resolve)]
-    theirs = [message for stored, message in trade.entries if not stored.own and isinstance(message, Resolve)]
-    same = (each for each in own if any(_totals(each) == _totals(other) for other in theirs))
-    return next(same, None)
-
-
-def _totals(resolve: Resolve) -> tuple[int, tuple[int, ...]]:
-    return resolve.agreed_wh, resolve.amounts_micro
 
 
 def _charged(trade: Trade) -> Role:

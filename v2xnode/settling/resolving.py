@@ -46,10 +46,16 @@ class Resolving:
         return replace(self, said=(*self.said, Said(stored.hash, stored.own, stored.entry.answers, message)))
 
     def agreed(self, role: Role) -> Resolve | None:
-        """What both have signed; where two agreements crossed, the one over the provider's proposal. role: ours."""
-        both = [proposal for answer in self.said for proposal in self.said if answer.agrees_to(proposal)]
-        providers = [each for each in both if each.own is (role is Role.PROVIDER)]
-        return next((each.message for each in (*providers, *both)), None)
+        """What both have signed. role: ours."""
+        both = self.agreement(role)
+        return both[0].message if both else None
+
+    def agreement(self, role: Role) -> tuple[Said, Said] | None:
+        """The proposal that the other party has answered with the same, and that answer; where two agreements crossed,
+        the one over the provider's proposal. role: ours."""
+        both = [(proposal, answer) for answer in self.said for proposal in self.said if answer.agrees_to(proposal)]
+        providers = [each for each in both if each[0].own is (role is Role.PROVIDER)]
+        return next(iter((*providers, *both)), None)
 
     def proposed(self, *, own: bool) -> Said | None:
         """The newest proposal of one side."""

@@ -104,3 +104,19 @@ def test_ocpi_says_what_the_configuration_lacks(data: Path) -> None:
 def test_ocpi_lines_are_json(data: Path) -> None:
     result = called("ledger", "export", "--format", "ocpi", "--data", data)
     assert [json.loads(line)["party_id"] for line in result.stdout.splitlines()] == ["V2X", "V2X"]
+
+
+def test_a_receipt_is_written_once(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "receipt.json"
+    digits = request_id("taxed").hex()
+    assert called("ledger", "receipt", digits, "--data", data, "--out", out).exit_code == 0
+    assert called("ledger", "receipt", digits, "--data", data).stdout == out.read_text()
+    again = called("ledger", "receipt", digits, "--data", data, "--out", out)
+    assert (again.exit_code, "[file_exists]" in again.stderr) == (2, True)
+    nowhere = called("ledger", "receipt", digits, "--data", data, "--out", tmp_path / "nowhere" / "receipt.json")
+    assert (nowhere.exit_code, "[no_file]" in nowhere.stderr) == (2, True)
+
+
+def test_no_receipt_of_what_is_not_known(data: Path) -> None:
+    result = called("ledger", "receipt", "0123456789", "--data", data)
+    assert (result.exit_code, result.stdout) == (2, "")

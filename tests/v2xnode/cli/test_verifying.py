@@ -17,6 +17,8 @@ from ledger.proving import append_checkpoint
 from ledger.signing import Signer
 from ledger.store import Ledger
 from tests.ledger.world import CLIENT, PROVIDER, Chain
+from tests.support.receipts import receipts
+from tests.support.wrong_receipts import wrong_receipts
 from tests.v2xnode.cli.calling import called, printed
 from v2xnode.cli.ledger import DATABASE_FILE
 from v2xnode.settling.money import posting_rule
@@ -130,3 +132,20 @@ def test_no_fork_is_said(settled: Path) -> None:
 def test_a_directory_that_can_not_be_written_is_exit_2(data: Path, tmp_path: Path) -> None:
     result = called("ledger", "forks", "--data", data, "--out", tmp_path / "checkpoint.txt")
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("name", receipts())
+def test_a_receipt_is_checked_without_a_ledger(tmp_path: Path, name: str) -> None:
+    (tmp_path / "receipt.json").write_bytes(receipts()[name])
+    result = called("ledger", "verify", tmp_path / "receipt.json", "--json")
+    assert (result.exit_code, printed(result)["ok"], printed(result)["form"]) == (0, True, "v2x-receipt/1")
+    assert list(tmp_path.iterdir()) == [tmp_path / "receipt.json"]
+
+
+@pytest.mark.parametrize("name", ["another hash in a proof", "a receipt over another sum", "deep CBOR"])
+def test_a_wrong_receipt_is_exit_5_with_its_code(tmp_path: Path, name: str) -> None:
+    data, code = wrong_receipts()[name]
+    (tmp_path / "receipt.json").write_bytes(data)
+    result = called("ledger", "verify", tmp_path / "receipt.json")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert f"[{code}]" in result.stderr

@@ -1,0 +1,79 @@
+"""Receipt files of each story that ends in a settlement, with a checkpoint that the client cosigned."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ledger.checkpoint import cosign
+from ledger.entry import Entry, SignedEntry, commit, sign_entry, trade_salt
+from ledger.filing import read_file
+from ledger.proving import Cosignature, append_checkpoint, append_witness
+from ledger.receipt import Receipt
+from market.terms import EntryBody
+from tests.support.deals import AT_S, CLIENT, PROVIDER, STORIES, Side, played, request_id, sides
+from v2xnode.envelope import body_of, message_of
+from v2xnode.export.receipt import make_receipt
+from v2xnode.identity import Identity
+
+SETTLED = [name for name in STORIES if name not in ("void", "running")]
+COSIGNED_AT_S = AT_S + 10_000
+
+
+@cache
+def receipts() -> Mapping[str, bytes]:
+    """Of the provider's ledger, by story; and "by the client", the fixed one of the other side without a checkpoint."""
+    with TemporaryDirectory(prefix="receipts-") as directory, sides(Path(directory)) as (provider, client):
+        for name in SETTLED:
+            played(provider, client, name)
+        checkpointed(provider, client)
+        made = {name: receipt_of(provider, name).encode() for name in SETTLED}
+        return made | {"by the client": receipt_of(client, "fixed").encode()}
+
+
+def checkpointed(who: Side, witness: Side) -> None:
+    """A checkpoint of all that is there, cosigned."""
+    held = who.ledger.transact(append_checkpoint)
+    line = cosign(witness.identity.signer, witness.key, held.checkpoint, COSIGNED_AT_S)
+    who.ledger.transact(
+        lambda transaction: append_witness(transaction, held.stored.hash, Cosignature(witness.key, line))
+    )
+
+
+def receipt_of(who: Side, name: str) -> Receipt:
+    trade = who.trade(request_id(name))
+    return who.ledger.transact(lambda view: make_receipt(view, trade))
+
+
+def read(data: bytes) -> Receipt:
+    """As `ledger verify FILE` reads it."""
+    _, fields = read_file(data)
+    return Receipt.parse(fields)
+
+
+def resigned(receipt: Receipt, at: int, change: Callable[[EntryBody], EntryBody]) -> Receipt:
+    """The same receipt with another body in one entry, signed by its own party, and all that hangs on it renewed: what
+    two parties that collude, or one that keeps two books, could make. Without a checkpoint, which would show it."""
+    signer_of = {each.public: each for each in (PROVIDER, CLIENT)}
+    renamed: dict[bytes, bytes] = {}
+    entries = list(receipt.entries)
+    for place in range(at, len(entries)):
+        old = entries[place]
+        message = change(message_of(old)) if place == at else message_of(old)
+        entries[place] = _signed_again(old, body_of(message)[1], renamed, signer_of[old.entry.node])
+        renamed[old.hash] = entries[place].hash
+    return replace(receipt, entries=tuple(entries), note=None, proofs=())
+
+
+def _signed_again(old: SignedEntry, body: bytes, renamed: dict[bytes, bytes], who: Identity) -> SignedEntry:
+    entry = old.entry
+    salt = trade_salt(old.request_id or b"", entry.epoch, entry.seq)
+    changes: dict[str, Any] = {
+        "prev": renamed.get(entry.prev, entry.prev),
+        "answers": renamed.get(entry.answers, entry.answers),
+        "body_commitment": commit(salt, body),
+    }
+    again = Entry(**{name: getattr(entry, name) for name in ("version", "node", "epoch", "seq", "type")}, **changes)
+    return sign_entry(who.signer, again, salt=salt, body=body, request_id=old.request_id)
