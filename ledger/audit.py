@@ -1,7 +1,8 @@
 """Checks a whole ledger, as a stranger would: everything is computed again, and the first bad row is named.
 
-Covered, every column of every row: `meta`, `message`, `entry`, `posting`, in this order. Not covered, because they
-are caches (`schema` says why that is safe): `outbox`, `lock`, `document`.
+Covered, every column of every row: `meta`, `message`, `entry`, `posting`, in this order, and all of `witnessed` but the
+time at which we were shown a checkpoint. Not covered, because they are caches (`schema` says why that is safe):
+`outbox`, `lock`, `document`.
 
 It can't see that a tail was cut off: a ledger that ends earlier is a ledger too. A peer's memory of our newest
 entry shows that, or a signed checkpoint.
@@ -16,10 +17,12 @@ from typing import Final, TypeAlias
 
 from ledger import cbor, chain, schema
 from ledger.accounts import Posting
+from ledger.audit_proofs import ProofAudit, check_witnessed
 from ledger.database import DATABASE_ERRORS
 from ledger.entry import NODE_BYTES, Entry, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
 from ledger.history import Histories, PostingRule
+from ledger.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
 from ledger.reader import LedgerReader
 from ledger.rows import AnyRow, Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
@@ -96,6 +99,7 @@ class _Audit:
         self._held: dict[bytes, bytes | None] = {}
         self._places: dict[Place, tuple[bytes, bytes]] = {}  # -> hash, prev
         self._arrival = schema.NO_ARRIVAL
+        self._proofs = ProofAudit(KeyHistory)
         self.head: Entry | None = None
         self.entries = self.messages = self.postings = 0
 
@@ -108,6 +112,7 @@ class _Audit:
         if self.head is None:
             raise Found(Fault("entry", 1, "", Gap.code, "the chain's genesis entry is missing"))
         self._check_postings()
+        check_witnessed(self._reader.connection, KeyHistory)
         self._check_file()
 
     def _check_meta(self) -> None:
@@ -161,6 +166,8 @@ class _Audit:
         _blame("body", lambda: check_body(signed))
         _blame("payload", lambda: self._check_chain(entry))
         _blame("payload", lambda: chain.check_answers(signed, self._held.get(entry.answers)))
+        if entry.node == self._node:
+            _blame("body", lambda: self._proofs.take(signed))
         self._check_arrival(row, _entry_fields(row))
         self._held[entry.hash] = row.request_id
         self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev

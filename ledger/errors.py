@@ -174,6 +174,12 @@ class UnknownOrigin(RemoteLedgerError):
     code = "unknown_origin"
 
 
+class WrongCheckpoint(RemoteLedgerError):
+    """Well signed, and not what the chain was at that place; or a cosignature on none of its checkpoints."""
+
+    code = "wrong_checkpoint"
+
+
 class BadProof(RemoteLedgerError):
     """A Merkle proof does not lead to the root, or does not have the form of one for these sizes."""
 

@@ -19,7 +19,8 @@ from ledger.checkpoint import (
     witness_of,
 )
 from ledger.entry import Entry, EntryType, SignedEntry
-from ledger.errors import Corrupt, Malformed, Misuse
+from ledger.errors import BadSignature, Corrupt, Malformed, Misuse
+from ledger.key_history import KeyHistory
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.note import Note, NoteSignature
 from ledger.tiles import TILE_HEIGHT, TiledTree
@@ -80,12 +81,10 @@ class Cosignature:
         """The node that cosigned. Raises UnknownOrigin."""
         return witness_of(self.line.name)
 
-    def check(self, checkpoint: Checkpoint) -> int:
-        """When it was made, in seconds since 1970. Raises BadSignature or UnknownOrigin.
-
-        Whether the key is the witness's own is not asked here.
-        """
-        _ = self.witness
+    def check(self, checkpoint: Checkpoint, keys: KeyHistory) -> int:
+        """When it was made, in seconds since 1970; `keys` are the witness's. Raises BadSignature or UnknownOrigin."""
+        if self.witness != keys.node or not keys.signed(self.key) or self.key in keys.revoked:
+            raise BadSignature(f"{self.key.hex()[:16]}… is no key of the witness")
         return verify_cosignature(checkpoint, self.line, self.key)
 
 
@@ -115,7 +114,7 @@ def append_witness(transaction: Transaction, checkpoint_hash: bytes, cosignature
     held = transaction.entry(checkpoint_hash)
     if held is None or not held.own or held.type is not EntryType.CHECKPOINT:
         raise Misuse("a cosignature is kept beside the checkpoint that it is on")
-    cosignature.check(HeldCheckpoint.of(held).checkpoint)
+    cosignature.check(HeldCheckpoint.of(held).checkpoint, transaction.keys_of(cosignature.witness))
     for kept, each in _cosigned(transaction, held):
         if each.line.name == cosignature.line.name:
             return kept.signed

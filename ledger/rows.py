@@ -71,13 +71,25 @@ def walk(connection: Connection, source: Table, check: Callable[[AnyRow], None])
 
 def numbered(connection: Connection, source: Table) -> Iterator[tuple[int, AnyRow]]:
     """The rows of `source` with raw values, counted from 1; types and positions are right, or Found is raised."""
+    for expected, row in _raw(connection, source, "position"):
+        _check_form(source, expected, row)
+        yield expected, row
+
+
+def counted(connection: Connection, source: Table, *order: str) -> Iterator[tuple[int, AnyRow]]:
+    """As `numbered`, for a table without positions: in the order of those columns."""
+    for count, row in _raw(connection, source, *order):
+        judge(source.name, count, lambda row=row: _check_types(source, row))  # type: ignore[misc]
+        yield count, row
+
+
+def _raw(connection: Connection, source: Table, *order: str) -> Iterator[tuple[int, AnyRow]]:
     names: list[ColumnClause[Any]] = [column(definition.name) for definition in source.c]
-    query = select(*names).select_from(table(source.name)).order_by(column("position"))
+    query = select(*names).select_from(table(source.name)).order_by(*map(column, order))
     expected = 1
     try:
         result = connection.execute(query)
         while (row := result.fetchone()) is not None:
-            _check_form(source, expected, row)
             yield expected, row
             expected += 1
     except DATABASE_ERRORS as error:

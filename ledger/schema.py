@@ -2,6 +2,7 @@
 
 Covered by `audit.verify`, every column of every row: `meta`, `message`, `entry`, `posting`. Each has a contiguous
 `position` from 1 in the order of arrival, and a running hash binds the order in which messages and entries came.
+`witnessed` is covered but for `at_ms`: each row is what its node signed. That a row is there, nothing shows.
 
 Caches, not covered: `outbox` (copies of what is in `entry`; an entry too few is repeated when the peer asks, one
 too many is answered by an idempotent receiver), `lock` (follows from confirms and closes), `document` (the node's

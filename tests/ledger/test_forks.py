@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from ledger.fork import ForkProof, fork_of_entries, from_fields
 from ledger.forks import HeldFork, demand_unforked, file_of, fork_of, is_forked, keep_fork
 from ledger.signing import AAD_ENTRY, Signer, sign1
 from ledger.store import Ledger
+from tests.ledger.hands import Where
 from tests.ledger.key_world import FIRST, NODE, KeyChain
 from tests.ledger.world import CLIENT, PROVIDER, Chain, open_ledger
 
@@ -41,7 +41,7 @@ def test_what_the_store_refuses_is_kept(ledger: Ledger) -> None:
     assert held.proof == fork_of_entries(one, other)
 
 
-def test_whoever_forked_is_known_at_once(ledger: Ledger, path: Path) -> None:
+def test_whoever_forked_is_known_at_once(ledger: Ledger, where: Where) -> None:
     assert not ledger.transact(lambda tx: is_forked(tx, PROVIDER.public))
     held = kept(ledger, proof())
     for each in (ledger.transact(lambda tx: fork_of(tx, PROVIDER.public)), ledger.transact(forks.forks)[0]):
@@ -49,7 +49,7 @@ def test_whoever_forked_is_known_at_once(ledger: Ledger, path: Path) -> None:
     assert not ledger.transact(lambda tx: is_forked(tx, NODE))
     ledger.transact(lambda tx: demand_unforked(tx, NODE))
     ledger.close()
-    with open_ledger(path) as again, pytest.raises(Forked, match=PROVIDER.public.hex()):
+    with open_ledger(where) as again, pytest.raises(Forked, match=PROVIDER.public.hex()):
         again.transact(lambda tx: demand_unforked(tx, PROVIDER.public))
 
 

@@ -12,6 +12,7 @@ import pytest
 from ledger.checkpoint import cosign, open_checkpoint, origin_of
 from ledger.entry import EntryType
 from ledger.errors import BadSignature, Corrupt, Malformed, Misuse, UnknownOrigin
+from ledger.key_history import KeyHistory
 from ledger.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
 from ledger.proving import (
     MAX_TILES,
@@ -174,7 +175,7 @@ def test_a_cosignature_is_kept_beside_its_checkpoint(traded: Ledger) -> None:
     again = traded.transact(lambda tx: append_witness(tx, held.stored.hash, cosigned(held, AT_S + 1)))
     assert again == kept
     [found] = traded.transact(lambda tx: cosignatures(tx, held))
-    assert (found.witness, found.check(held.checkpoint)) == (OTHER.public, AT_S)
+    assert (found.witness, found.check(held.checkpoint, KeyHistory(OTHER.public))) == (OTHER.public, AT_S)
     news(traded)
     assert traded.transact(lambda tx: cosignatures(tx, append_checkpoint(tx))) == []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,7 @@ from ledger.store import Ledger
 from ledger.transaction import Transaction
 from ledger.witness import show
 from ledger.witnessed import remembered
+from tests.ledger.hands import Where
 from tests.ledger.world import CLIENT, EPOCH, PROVIDER, open_ledger
 
 NOW_S = 1_800_000_000
@@ -58,10 +58,10 @@ def test_the_same_is_cosigned_again(ledger: Ledger) -> None:
     cosigned(ledger, 4)
 
 
-def test_what_is_remembered_lasts(ledger: Ledger, path: Path) -> None:
+def test_what_is_remembered_lasts(ledger: Ledger, where: Where) -> None:
     cosigned(ledger, 9)
     ledger.close()
-    with open_ledger(path) as again:
+    with open_ledger(where) as again:
         assert shown(again, 4) == note(9)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ledger import cbor
 from ledger.accounts import Posting, State
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry, trade_salt
+from ledger.keys import Genesis, encode_key
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
 from ledger.store import Ledger
@@ -66,7 +67,7 @@ class Chain:
         self.signer = signer
         self.epoch = epoch
         self.entries: list[SignedEntry] = []
-        self.add(EntryType.KEY, b"key")
+        self.add(EntryType.KEY, encode_key(Genesis(signer.public)))
 
     def add(
         self, type: EntryType, body: bytes, answers: bytes = b"", request_id: bytes | None = REQUEST
