@@ -36,6 +36,9 @@ PAGE_ROWS: Final = 500
 """Entries read at a time while postings are derived again: half a megabyte."""
 
 
+_MIGRATE: Final = "an older database is migrated when its node starts, a newer one needs newer software"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """How many rows held before the first fault, or in all. `head` is the newest entry of the ledger's own chain.
@@ -128,7 +131,8 @@ class _Audit:
         demand(row.position <= len(names), "name", "surplus", "no such setting is written")
         demand_equal("name", row.name, names[row.position - 1], "its position")
         if row.name == schema.META_SCHEMA:
-            demand_equal("value", row.value, cbor.encode(schema.SCHEMA_VERSION), "this software's schema")
+            newest = cbor.encode(schema.SCHEMA_VERSION)
+            demand(row.value == newest, "value", "unknown_schema", f"not {schema.SCHEMA_VERSION}: {_MIGRATE}")
         else:
             demand(len(row.value) == NODE_BYTES, "value", "malformed", f"a key has {NODE_BYTES} bytes")
             demand(self._first_node() in (None, row.value), "value", "foreign", "the first entry has another key")

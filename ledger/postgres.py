@@ -20,7 +20,7 @@ from ledger.errors import LedgerHeld, NotDurable, StoreFailed
 if TYPE_CHECKING:
     import psycopg
 
-SCHEMES: Final = ("postgresql://", "postgres://")
+SCHEME: Final = "postgresql://"
 
 LOCK_WAIT_MS: Final = 2_000
 """A server needs a moment to notice that the process before was killed."""
@@ -42,8 +42,8 @@ class Postgres:
     url: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(SCHEMES):
-            raise StoreFailed(f"a ledger's URL begins with {SCHEMES[0]}")
+        if not self.url.startswith(SCHEME):
+            raise StoreFailed(f"a ledger's URL begins with {SCHEME}")
 
     def for_writing(self) -> Engine:
         """Its connection is never made again by itself: another process may have taken the ledger meanwhile."""

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, bindparam, select
 
 from ledger import schema
 from ledger.database import database_at, translated
-from ledger.errors import Corrupt
+from ledger.errors import Corrupt, UnknownSchema
 from ledger.statements import Prepared
+from ledger.version import version_of
 from ledger.view import View
 
 _OWNER: Final = Prepared(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
@@ -42,6 +43,13 @@ class LedgerReader(View):
                 raise Corrupt("the database does not say whose ledger it is")
             self._node = row[0]
         return self._node
+
+    def check_schema(self) -> None:
+        """Raises UnknownSchema for a database that only its node may bring up to date; Corrupt or StoreFailed."""
+        with translated():
+            version = version_of(self._connection)
+        if version != schema.SCHEMA_VERSION:
+            raise UnknownSchema(f"the database has schema {version}: start its node once, which migrates it")
 
     @property
     def connection(self) -> Connection:

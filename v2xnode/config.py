@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from market.errors import TermsInvalid
@@ -18,6 +18,7 @@ from v2xnode.clock import MAX_SPEED
 from v2xnode.errors import ConfigError
 
 CONFIG_FILE = "config.toml"
+DATABASE_FILE = "node.db"
 MAX_CONFIG_BYTES = 65_536
 """A hand-written file is a few kilobytes; a larger one is a mistake."""
 
@@ -63,6 +64,20 @@ class ClockSection(Section):
     speed: Annotated[int, Field(ge=1, le=MAX_SPEED)] = 1
     world_origin_ms: int = 0
     real_origin_ms: int = 0
+
+
+class LedgerSection(Section):
+    """Where the ledger is kept."""
+
+    url: SecretStr = SecretStr("")
+    """Of a PostgreSQL database (libpq's form), which needs v2xnode[postgres]; empty: a file in the data directory."""
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith("postgresql://"):
+            raise ValueError("it is empty, or begins with postgresql://")
+        return url
 
 
 class CoapSection(Section):
@@ -211,6 +226,7 @@ class Config(BaseSettings):
 
     node: NodeSection = NodeSection()
     clock: ClockSection = ClockSection()
+    ledger: LedgerSection = LedgerSection()
     coap: CoapSection = CoapSection()
     ble: BleSection = BleSection()
     libp2p: Libp2pSection = Libp2pSection()
@@ -234,6 +250,10 @@ class Config(BaseSettings):
     @property
     def services(self) -> frozenset[Service]:
         return frozenset(Service[name] for name in self.owner.provides)
+
+    def ledger_at(self, data: Path) -> Path | str:
+        """The ledger of a node in this data directory: its file, or the URL of its database."""
+        return self.ledger.url.get_secret_value() or data / DATABASE_FILE
 
 
 def load_config(data: Path) -> Config:

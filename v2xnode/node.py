@@ -35,7 +35,6 @@ from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
 from v2xnode.trading.desk import Desk
 
-DATABASE_FILE = "node.db"
 LOOK_AGAIN = 4
 """So many times as long is looked where the first look shows no provider: a radio or a slow site was missed."""
 SETTLE_S = 5.0
@@ -195,8 +194,8 @@ async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) 
     clock = clock_of(config)
     async with AsyncExitStack() as stack:
         stack.enter_context(DirectoryLock(data))
-        database = data / DATABASE_FILE
-        writer = stack.enter_context(Writer(lambda: Ledger.open(database, identity.signer, posting_rule=posting_rule)))
+        where = config.ledger_at(data)
+        writer = stack.enter_context(Writer(lambda: Ledger.open(where, identity.signer, posting_rule=posting_rule)))
         connectors = await stack.enter_async_context(open_connectors(config))
         events = EventLog(clock)
         transports = open_bearers(config, identity.seed) if bearers is None else bearers

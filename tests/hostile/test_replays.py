@@ -8,9 +8,9 @@ from market.terms import Alive, Decline, Resume
 from tests.support.node_pair import Town, propose, stranger, town, wish
 from transports.acceptor import Limits
 from transports.secure import Dialer
+from v2xnode.config import DATABASE_FILE
 from v2xnode.envelope import Plain, pack, read, sign_letter
 from v2xnode.links import Links
-from v2xnode.node import DATABASE_FILE
 from v2xnode.trading.shop import MAX_REQUESTS_OF_PEER
 
 CAR_A = "car_a"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ledger.entry import EntryType
-from ledger.errors import Corrupt, StoreFailed
+from ledger.errors import Corrupt, StoreFailed, UnknownSchema
 from ledger.reader import LedgerReader
 from ledger.store import Ledger
+from tests.ledger import old
 from tests.ledger.hands import Where
 from tests.ledger.world import CLIENT, open_ledger
 
@@ -64,3 +66,14 @@ def test_paths_with_special_characters_are_paths(tmp_path: Path) -> None:
     open_ledger(path).close()
     with LedgerReader.open(path) as reader:
         assert len(reader.page()) == 1
+
+
+def test_it_says_when_only_the_node_can_bring_the_database_up_to_date(path: Path) -> None:
+    shutil.copy(old.FILE, path)
+    before = path.read_bytes()
+    with LedgerReader.open(path) as reader, pytest.raises(UnknownSchema, match="start its node"):
+        reader.check_schema()
+    assert path.read_bytes() == before
+    old.open_old(path).close()
+    with LedgerReader.open(path) as reader:
+        reader.check_schema()

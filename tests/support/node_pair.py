@@ -27,7 +27,7 @@ from transports.secure import Visibility
 from v2xnode.cli.demo.world import CAR_A, CAST, EVENING_MS, RESERVE_WH, Cast, configuration, demo_world
 from v2xnode.cli.ledger import reading
 from v2xnode.clock import Clock
-from v2xnode.config import CONFIG_FILE, ElectricalSection
+from v2xnode.config import CONFIG_FILE, DATABASE_FILE, ElectricalSection
 from v2xnode.devices.plant.plant import Plant
 from v2xnode.devices.plant.world import WorldSpec
 from v2xnode.devices.plant_client import PlantSocket, connect_plant
@@ -36,7 +36,7 @@ from v2xnode.envelope import Item, Letter, Link, Talk, read, sign_letter
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity, create_identity, load_identity
 from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
-from v2xnode.node import DATABASE_FILE, Node, open_node
+from v2xnode.node import Node, open_node
 from v2xnode.settling.money import posting_rule
 from v2xnode.settling.trades import Trade, trade, trades
 from v2xnode.toml import to_toml

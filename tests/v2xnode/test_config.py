@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from market.terms import Connector, Profile
-from v2xnode.config import CONFIG_FILE, MAX_CONFIG_BYTES, load_config, parse_config
+from v2xnode.config import CONFIG_FILE, DATABASE_FILE, MAX_CONFIG_BYTES, load_config, parse_config
 from v2xnode.errors import ConfigError
 
 
@@ -54,6 +54,21 @@ def test_a_variable_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert load_config(tmp_path).owner.reserve_permille == 400
     monkeypatch.setenv("V2XNODE_OWNER__RESERVE_PERMILLE", "500")
     assert load_config(tmp_path).owner.reserve_permille == 500
+
+
+def test_a_ledger_is_a_file_in_the_directory_unless_a_server_is_named(tmp_path: Path) -> None:
+    assert parse_config("").ledger_at(tmp_path) == tmp_path / DATABASE_FILE
+    url = "postgresql://node@/ledger?host=/run/postgresql"
+    assert parse_config(f'[ledger]\nurl = "{url}"\n').ledger_at(tmp_path) == url
+
+
+def test_a_password_is_not_told() -> None:
+    config = parse_config('[ledger]\nurl = "postgresql://node:hunter2@/ledger"\n')
+    assert "hunter2" not in repr(config) + str(config)
+    with pytest.raises(ConfigError, match=r"ledger\.url") as problem:
+        parse_config('[ledger]\nurl = "mysql://node:hunter2@/ledger"\n')
+    assert "config.toml:2" in problem.value.sentence
+    assert "hunter2" not in problem.value.sentence
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from v2xnode.cli.ledger import DATABASE_FILE, reading
+from v2xnode.cli.ledger import ledger_at, reading
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.control import command
 from v2xnode.errors import Unreachable, UsageError
@@ -163,7 +163,7 @@ def _take_here(data: Path, name: str, params: dict[str, Any]) -> dict[str, Any]:
     from v2xnode.settling.steps import STEPS
 
     identity = load_identity(data)
-    with DirectoryLock(data), Ledger.open(data / DATABASE_FILE, identity.signer, posting_rule=posting_rule) as ledger:
+    with DirectoryLock(data), Ledger.open(ledger_at(data), identity.signer, posting_rule=posting_rule) as ledger:
         now_s = _now_s(data)
         return ledger.transact(lambda transaction: STEPS[name](transaction, params, now_s))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ledger.reader import LedgerReader
-from v2xnode.cli.ledger import DATABASE_FILE, reading
+from v2xnode.cli.ledger import ledger_at, reading
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.errors import UsageError
 from v2xnode.settling.trades import Trade, trades
@@ -107,7 +107,7 @@ def _bind(data: Path, meter: "MeterKey") -> bool:
     identity = load_identity(data)
     with (
         DirectoryLock(data),
-        Ledger.open(data / DATABASE_FILE, identity.signer, posting_rule=posting_rule) as ledger,
+        Ledger.open(ledger_at(data), identity.signer, posting_rule=posting_rule) as ledger,
     ):
         return ledger.transact(lambda transaction: bind_meter_key(transaction, meter))
 

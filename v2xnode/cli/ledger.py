@@ -18,19 +18,27 @@ from v2xnode.errors import LedgerInvalid, UsageError
 from v2xnode.settling.money import posting_rule
 from v2xnode.settling.trades import describe, trades
 
-DATABASE_FILE = "node.db"
-
 app = typer.Typer(no_args_is_help=True, help="Look at this node's ledger, verify it, export it.")
 
 
 @contextmanager
-def reading(data: Path) -> Iterator[LedgerReader]:
+def reading(data: Path, *, of_any_schema: bool = False) -> Iterator[LedgerReader]:
     """The ledger of a data directory, read-only. Raises UsageError where there is none."""
-    path = data / DATABASE_FILE
-    if not path.exists():
+    where = ledger_at(data)
+    if isinstance(where, Path) and not where.exists():
         raise UsageError(f"There is no ledger in {data}.", code="no_ledger")
-    with LedgerReader.open(path) as reader:
+    with LedgerReader.open(where) as reader:
+        if not of_any_schema:
+            reader.check_schema()
         yield reader
+
+
+def ledger_at(data: Path) -> Path | str:
+    """Its file or its database's URL. A file is found without a configuration too. Raises ConfigError."""
+    from v2xnode.config import CONFIG_FILE, Config, load_config
+
+    config = load_config(data) if (data / CONFIG_FILE).exists() else Config()
+    return config.ledger_at(data)
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -73,7 +81,7 @@ def verify_command(
 
 def _verify_ledger(output: Output, data: Path, checkpoint: str) -> int:
     note = checkpoint_of(checkpoint) if checkpoint else None
-    with reading(data) as reader:
+    with reading(data, of_any_schema=True) as reader:  # what it says of its schema is verified too
         report = verify(reader, posting_rule)
         if report.ok and note is not None:
             report = replace(report, fault=hold_against(reader, note), compared=True)

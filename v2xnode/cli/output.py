@@ -9,10 +9,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from platformdirs import user_data_path
 
-from ledger.errors import LedgerError
+from ledger.errors import Corrupt, Damaged, LedgerError, NotDurable, StoreFailed, UnknownSchema, WrongOwner
 from transports.errors import TransportError
 from v2xnode.control import RemoteRefusal
-from v2xnode.errors import NodeError, UsageError
+from v2xnode.errors import LedgerInvalid, NodeError, UsageError
 
 DataOption = Annotated[
     Path,
@@ -57,10 +57,22 @@ class Output:
 
     def _tell(self, problem: NodeError | LedgerError | TransportError) -> int:
         error: dict[str, Any] = {"code": problem.code, "sentence": str(problem)}
-        code = 1
         if isinstance(problem, NodeError):
             error = problem.as_json()
-            code = problem.remote_exit_code if isinstance(problem, RemoteRefusal) else problem.exit_code
+        code = _exit_code(problem)
         print(f"{error['sentence']} [{error['code']}]", file=sys.stderr, flush=True)
         self.result({"error": error})
         return code
+
+
+def _exit_code(problem: NodeError | LedgerError | TransportError) -> int:
+    match problem:
+        case RemoteRefusal():
+            return problem.remote_exit_code
+        case NodeError():
+            return problem.exit_code
+        case Corrupt() | Damaged():
+            return LedgerInvalid.exit_code
+        case StoreFailed() | NotDurable() | UnknownSchema() | WrongOwner():
+            return UsageError.exit_code
+    return 1

@@ -10,7 +10,7 @@ import pytest
 from market.errors import Reason
 from market.terms import Close, Closed
 from tests.support.node_books import Party, table
-from v2xnode.cli.ledger import DATABASE_FILE
+from v2xnode.config import DATABASE_FILE
 
 AMOUNT_MICRO = 250
 

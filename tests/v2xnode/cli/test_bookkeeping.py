@@ -12,7 +12,7 @@ from tests.support.node_books import REQUEST_ID
 from tests.v2xnode.cli.calling import called, printed
 from tests.v2xnode.cli.conftest import AMOUNT_MICRO
 from v2xnode.cli.bookkeeping import micro
-from v2xnode.cli.ledger import DATABASE_FILE
+from v2xnode.config import DATABASE_FILE
 from v2xnode.errors import UsageError
 from v2xnode.identity import Identity
 

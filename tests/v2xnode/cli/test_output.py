@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from ledger.errors import StoreFailed
+from ledger.errors import Corrupt, Damaged, Full, StoreFailed, UnknownSchema
 from tests.v2xnode.cli.calling import called, printed
 from transports.errors import LinkLost
 from v2xnode.cli.output import Output
@@ -66,7 +66,11 @@ def left(problem: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[in
         (UsageError("Off."), 2, "usage"),
         (LedgerInvalid("Row 3."), 5, "ledger_invalid"),
         (TimedOut("Late."), 6, "timed_out"),
-        (StoreFailed("No disk."), 1, StoreFailed.code),
+        (StoreFailed("No disk."), 2, StoreFailed.code),
+        (Damaged("No database."), 5, Damaged.code),
+        (Corrupt("Row 3."), 5, Corrupt.code),
+        (UnknownSchema("Too new."), 2, UnknownSchema.code),
+        (Full("No room."), 1, Full.code),
         (LinkLost("Gone."), 1, LinkLost.code),
         (RemoteRefusal({"exit_code": 4, "code": "reserve", "sentence": "No."}), 4, "reserve"),
     ],

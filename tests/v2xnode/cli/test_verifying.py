@@ -20,7 +20,7 @@ from tests.ledger.world import CLIENT, PROVIDER, Chain
 from tests.support.receipts import receipts
 from tests.support.wrong_receipts import wrong_receipts
 from tests.v2xnode.cli.calling import called, printed
-from v2xnode.cli.ledger import DATABASE_FILE
+from v2xnode.config import DATABASE_FILE
 from v2xnode.settling.money import posting_rule
 
 

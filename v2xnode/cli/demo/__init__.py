@@ -26,7 +26,6 @@ SPEED = 8
 """World seconds a real second: three deliveries of half a minute to a minute fit into a quarter of a minute."""
 SCHEMA = "v2xnode-demo/1"
 Bearer = Literal["coap", "ble", "libp2p", "memory"]
-DATABASE_FILE = "node.db"
 
 
 def register(app: typer.Typer) -> None:
@@ -151,6 +150,8 @@ async def _verified(directory: Path, place: str) -> dict[str, Any]:
 
 async def _tampered(directory: Path, output: Output) -> dict[str, Any]:
     """Raise the first amount of the first ledger by a millionth, as a cheat would, and verify again."""
+    from v2xnode.config import DATABASE_FILE
+
     place = _places()[0]
     database = sqlite3.connect(directory / place / DATABASE_FILE)
     with database:
