@@ -60,6 +60,14 @@ class _Sql:
         return values if self.order is None else [values[name] for name in self.order]
 
 
+def command(connection: Connection, sql: str) -> None:
+    """Run what all databases say alike, and what has no values. Raises StoreFailed."""
+    try:
+        connection.connection.cursor().execute(sql)
+    except (*DATABASE_ERRORS, connection.dialect.loaded_dbapi.Error) as error:
+        raise store_failed(error) from error
+
+
 def insert_into(table: Table) -> Prepared:
     """A row with all columns; or without `id`, which the database counts."""
     return Prepared(insert(table), columns=[column.name for column in table.c if column.name != "id"])

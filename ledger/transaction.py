@@ -31,7 +31,7 @@ from ledger.errors import BeyondHead, Closed, Full, Misuse, RemoteLedgerError, S
 from ledger.known import Known, Newest
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
-from ledger.statements import Prepared, insert_into
+from ledger.statements import AnyTuple, Prepared, Values, insert_into
 from ledger.view import Lock, StoredEntry, View
 
 Entropy: TypeAlias = Callable[[int], bytes]
@@ -100,13 +100,21 @@ class Transaction(View):
         return self._signer
 
     def check_complete(self) -> None:
-        """Raises StoreFailed when a write failed, whatever the caller made of that: half a step is not committed."""
+        """Raises StoreFailed when a statement failed, whatever the caller made of that: half a step is not kept."""
         if not self._complete:
-            raise StoreFailed("a write of this transaction failed; all of it is rolled back")
+            raise StoreFailed("a statement of this transaction failed; all of it is rolled back")
 
     def end(self) -> None:
         """From here on every use raises Closed."""
         self._live = None
+
+    def rows(self, statement: Prepared, **values: object) -> Sequence[AnyTuple]:
+        """See `View.rows`."""
+        return self._ask(statement, values)
+
+    def write(self, statement: Prepared, **values: object) -> None:
+        """Change something. Raises StoreFailed; nothing of the transaction is kept then."""
+        self._ask(statement, values)
 
     def head(self) -> StoredEntry | None:
         """The newest entry of our own chain."""
@@ -246,6 +254,14 @@ class Transaction(View):
         self._known.head = self._keep_entry(signed)
         return signed
 
+    def _ask(self, statement: Prepared, values: Values) -> Sequence[AnyTuple]:
+        self.check_complete()  # the database may have rolled back already, and would commit what comes now by itself
+        try:
+            return statement.run(self._connection, values)
+        except StoreFailed:
+            self._complete = False
+            raise
+
     @property
     def _known(self) -> Known:
         if self._live is None:
@@ -349,14 +365,6 @@ class Transaction(View):
     def _demand_room(self, count: Prepared, table: str, limit: int) -> None:
         if self.rows(count)[0][0] >= limit:
             raise Full(f"{table} is full: {limit} rows")
-
-    def write(self, statement: Prepared, **values: object) -> None:
-        """Change something. Raises StoreFailed; nothing of the transaction is kept then."""
-        try:
-            statement.run(self._connection, values)
-        except StoreFailed:
-            self._complete = False
-            raise
 
 
 def _demand(condition: bool, sentence: str) -> None:

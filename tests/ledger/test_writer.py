@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ledger import writer as module
 from ledger.entry import EntryType
 from ledger.errors import Closed, Full, StoreFailed
 from ledger.reader import LedgerReader
+from ledger.statements import command
+from ledger.transaction import Transaction
 from ledger.writer import Writer
-from tests.ledger.world import REQUEST, open_ledger
+from tests.ledger.world import REQUEST, Chain, open_ledger
+
+Step = Callable[[Transaction], object]
 
 
 @pytest.fixture
@@ -74,6 +82,67 @@ def test_what_is_cancelled_before_it_ran_gives_its_place_back(writer: Writer) ->
     assert first.result()
     assert after.result() == "after"
     assert ran == []
+
+
+def together(writer: Writer, *fns: Step) -> list[Future[object]]:
+    """Submitted while the thread is busy, so that they share a commit."""
+    gate = threading.Event()
+    writer.submit(lambda tx: gate.wait())
+    futures = [writer.submit(fn) for fn in fns]
+    gate.set()
+    return futures
+
+
+def test_what_waits_shares_a_commit_and_is_answered_when_that_has_returned(writer: Writer, path: Path) -> None:
+    heard: list[int] = []
+    futures = together(writer, *[lambda tx: tx.append(EntryType.NET, b"")] * 5)
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        futures[0].add_done_callback(lambda _: heard.extend(other.execute("SELECT count(*) FROM entry").fetchone()))
+        futures[-1].result()
+    assert heard == [1 + 5]
+
+
+def test_one_that_fails_among_others_rolls_back_alone(writer: Writer) -> None:
+    def half(tx: Transaction) -> None:
+        tx.append(EntryType.NET, b"half")
+        tx.put("limits", b"half")
+        raise KeyError("not this one")
+
+    def fork(tx: Transaction) -> None:
+        tx.receive(Chain().make(EntryType.INTERVAL, b"bad"))
+
+    def net(body: bytes) -> Step:
+        return lambda tx: tx.append(EntryType.NET, body)
+
+    futures = together(writer, net(b"one"), half, net(b"two"), fork, net(b"three"))
+    errors = [type(future.exception()) for future in futures]
+    assert errors == [type(None), KeyError, type(None), ValueError, type(None)]
+    assert [stored.body for stored in writer.submit(lambda tx: tx.page()).result()][1:] == [b"one", b"two", b"three"]
+    assert writer.submit(lambda tx: tx.get("limits")).result() is None
+
+
+def test_where_the_database_fails_nothing_of_any_is_kept(writer: Writer, path: Path) -> None:
+    """A statement that fails takes back its own transaction; a database that has taken back all of them, all."""
+
+    def unheld(tx: Transaction) -> None:
+        tx.outbox_add(bytes(32), Chain().entries[0])
+
+    def undone(tx: Transaction) -> None:
+        command(tx._connection, "ROLLBACK")
+        unheld(tx)
+
+    first, failed, second = together(writer, lambda tx: tx.put("a", b""), unheld, lambda tx: tx.put("b", b""))
+    assert [type(each.exception()) for each in (first, failed, second)] == [type(None), StoreFailed, type(None)]
+    futures = together(writer, lambda tx: tx.put("c", b""), undone, lambda tx: tx.put("d", b""))
+    assert {type(each.exception()) for each in futures} == {StoreFailed}
+    names = [writer.submit(lambda tx, name=name: tx.get(name)).result() for name in "abcd"]  # type: ignore[misc]
+    assert names == [b"", b"", None, None]
+
+
+def test_more_than_fit_into_one_commit_wait_for_the_next(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TOGETHER", 2)
+    futures = together(writer, *[lambda tx: tx.append(EntryType.NET, b"")] * 7)
+    assert [future.result().entry.seq for future in futures] == list(range(1, 8))  # type: ignore[attr-defined]
 
 
 def test_leaving_finishes_what_waits_and_closes(path: Path) -> None:
