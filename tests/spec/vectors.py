@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger import cbor
 from market.terms import Head, Hello, Ready, Start, to_map, type_of
+from tests.spec.ledger_wrong import ledger_files
 from tests.spec.settlement import settlement
 from tests.spec.trade import CLIENT, MESSAGES, PROVIDER, RECORD, REQUEST_ID, Trade, counted, play
 from tests.spec.wrong import wrong_files
@@ -224,7 +225,8 @@ def files() -> dict[str, Json]:
         "records.json": records(),
         "settlement.json": settlement(),
     }
-    return made | {f"wrong/{name}.json": content for name, content in wrong_files(trade).items()}
+    wrong = {f"wrong/{name}.json": content for name, content in wrong_files(trade).items()}
+    return made | wrong | ledger_files()
 
 
 def text_of(content: Json) -> str:
