@@ -19,11 +19,12 @@ from ledger import cbor, chain, schema
 from ledger.accounts import Posting
 from ledger.audit_proofs import ProofAudit, check_witnessed
 from ledger.database import DATABASE_ERRORS
-from ledger.entry import NODE_BYTES, Entry, SignedEntry, check_body
+from ledger.entry import NODE_BYTES, Entry, EntryType, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
 from ledger.history import Histories, PostingRule
 from ledger.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
+from ledger.own_chain import OwnChain
 from ledger.reader import LedgerReader
 from ledger.rows import AnyRow, Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
 from ledger.signing import AAD_ENTRY, verify1
@@ -102,9 +103,15 @@ class _Audit:
         self._held: dict[bytes, bytes | None] = {}
         self._places: dict[Place, tuple[bytes, bytes]] = {}  # -> hash, prev
         self._arrival = schema.NO_ARRIVAL
-        self._proofs = ProofAudit(KeyHistory)
-        self.head: Entry | None = None
+        self._keys: dict[bytes, KeyHistory] = {}
+        self._own = OwnChain()
+        self._proofs = ProofAudit(self._keys_of, self._own)
         self.entries = self.messages = self.postings = 0
+
+    @property
+    def head(self) -> Entry | None:
+        """The newest entry of the ledger's own chain so far."""
+        return self._own.head
 
     def run(self) -> None:
         self._check_meta()
@@ -112,10 +119,10 @@ class _Audit:
         walk(self._reader.connection, schema.message, self._check_message)
         self._arrival = schema.NO_ARRIVAL
         walk(self._reader.connection, schema.entry, self._check_entry)
-        if self.head is None:
+        if self._own.head is None:
             raise Found(Fault("entry", 1, "", Gap.code, "the chain's genesis entry is missing"))
         self._check_postings()
-        check_witnessed(self._reader.connection, KeyHistory)
+        check_witnessed(self._reader.connection, self._keys_of)
         self._check_file()
 
     def _check_meta(self) -> None:
@@ -166,9 +173,14 @@ class _Audit:
         entry = _parse(row.payload)
         _check_columns(row, entry)
         signed = SignedEntry(entry, row.signature, row.salt or b"", row.body or b"", row.request_id)
-        _blame("signature", lambda: verify1(entry.node, entry.payload, row.signature, AAD_ENTRY))
+        keys = self._keys_of(entry.node)
+        if entry.type is EntryType.KEY:  # its body says whose signature it needs
+            _blame("body", lambda: check_body(signed))
+        _blame("signature", lambda: self._check_signature(signed, keys))
         _blame("body", lambda: check_body(signed))
-        _blame("payload", lambda: self._check_chain(entry))
+        _blame("payload", lambda: self._check_chain(signed, keys))
+        if entry.type is EntryType.KEY:
+            _blame("body", lambda: self._learn(keys.with_entry(signed)))
         _blame("payload", lambda: chain.check_answers(signed, self._held.get(entry.answers)))
         if entry.node == self._node:
             _blame("body", lambda: self._proofs.take(signed))
@@ -177,18 +189,26 @@ class _Audit:
         self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev
         self.entries += 1
 
-    def _check_chain(self, entry: Entry) -> None:
+    def _check_signature(self, signed: SignedEntry, keys: KeyHistory) -> None:
+        key = keys.signer_of(signed, ours=signed.entry.node == self._node)
+        verify1(key, signed.entry.payload, signed.signature, AAD_ENTRY)
+
+    def _check_chain(self, signed: SignedEntry, keys: KeyHistory) -> None:
+        entry = signed.entry
         demand(entry.hash not in self._held, "hash", "duplicate", "the same entry stands in an earlier row")
-        if entry.node == self._node:
-            chain.check_link(self.head, entry)
-        elif self.head is None:
+        if entry.node != self._node and self._own.head is None:
             raise Gap("our own genesis entry comes first")
-        else:
+        if entry.node != self._node or not self._own.take(signed, keys):
             self._check_neighbours(entry)
         place = entry.node, entry.epoch, entry.seq
         demand(place not in self._places, "payload", "fork", "an earlier row holds another entry for this place")
-        if entry.node == self._node:
-            self.head = entry
+
+    def _keys_of(self, node: bytes) -> KeyHistory:
+        """As far as the rows before say."""
+        return self._keys.get(node) or KeyHistory(node)
+
+    def _learn(self, keys: KeyHistory) -> None:
+        self._keys[keys.node] = keys
 
     def _check_neighbours(self, entry: Entry) -> None:
         before = self._places.get((entry.node, entry.epoch, entry.seq - 1))

@@ -15,8 +15,8 @@ from ledger.entry import EntryType, SignedEntry
 from ledger.errors import Malformed, WrongCheckpoint
 from ledger.fork import ForkProof
 from ledger.key_history import KeyHistory
-from ledger.merkle import Frontier, leaf_hash
 from ledger.note import Note
+from ledger.own_chain import OwnChain
 from ledger.proving import Cosignature
 from ledger.rows import AnyRow, counted, demand_equal, judge
 
@@ -25,24 +25,15 @@ KeysOf: TypeAlias = Callable[[bytes], KeyHistory]
 
 
 class ProofAudit:
-    """Given the entries of our own, in the order of arrival."""
+    """Given the entries of our own, in the order of arrival, after the chain that they make (`own`)."""
 
-    def __init__(self, keys_of: KeysOf) -> None:
+    def __init__(self, keys_of: KeysOf, own: OwnChain) -> None:
         self._keys_of = keys_of
-        self._epoch = b""
-        self._tree = Frontier()
+        self._own = own
         self._checkpoints: dict[bytes, Checkpoint] = {}
 
     def take(self, signed: SignedEntry) -> None:
         """Raises WrongCheckpoint, or what checkpoints, cosignatures and fork proofs raise."""
-        entry = signed.entry
-        if entry.seq == 0:
-            self._epoch, self._tree = entry.epoch, Frontier()
-        self._check(signed)
-        if entry.epoch == self._epoch:  # one of another epoch was lost and shown to us again: it is in no tree
-            self._tree.append(leaf_hash(entry.payload))
-
-    def _check(self, signed: SignedEntry) -> None:
         match signed.entry.type:
             case EntryType.CHECKPOINT:
                 self._check_checkpoint(signed)
@@ -54,10 +45,12 @@ class ProofAudit:
 
     def _check_checkpoint(self, signed: SignedEntry) -> None:
         entry = signed.entry
-        checkpoint = _opened(Note.parse(signed.body), self._keys_of(entry.node))
+        note = Note.parse(signed.body)
+        checkpoint = Checkpoint.parse(note.text)
         if (checkpoint.origin, checkpoint.size) != (origin_of(entry.node, entry.epoch), entry.seq):
             raise WrongCheckpoint("the checkpoint is not of the entries before it")
-        if entry.epoch == self._epoch and checkpoint.root != self._tree.root():
+        _opened(note, self._keys_of(entry.node))
+        if entry == self._own.head and checkpoint.root != self._own.root_before():
             raise WrongCheckpoint(f"the root is not that of the first {entry.seq} entries of this epoch")
         self._checkpoints[entry.hash] = checkpoint
 

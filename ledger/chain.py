@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ledger.entry import NO_HASH, Entry, EntryType, SignedEntry
-from ledger.errors import BrokenChain, Foreign, Fork, Gap, Unanswered
+from ledger.errors import BeyondHead, BrokenChain, Foreign, Fork, Gap, Unanswered
+from ledger.key_history import KeyHistory
 
 MUST_ANSWER: Final = frozenset(
     {
@@ -67,6 +68,18 @@ def check_fit(entry: Entry, *, before: bytes | None, after: bytes | None) -> Non
         raise BrokenChain(f"prev of entry {entry.seq} is not the hash of the entry held before it")
     if after is not None and entry.hash != after:
         raise BrokenChain(f"entry {entry.seq} is not the one that the entry held after it names")
+
+
+def check_adopted(entry: Entry, keys: KeyHistory) -> None:
+    """Whether an entry of ours, lost and shown to us again, may be kept beside our chain: what it says is binding.
+
+    Its epoch is over, and it stands behind the part of it that our chain holds whole. Raises BeyondHead or Gap.
+    """
+    if entry.epoch == keys.live:
+        raise BeyondHead("our chain still grows in the epoch of this entry; open a new one first")
+    ended = keys.ended(entry.epoch)
+    if ended is not None and entry.seq < ended.size:
+        raise Gap(f"our own entry {entry.seq} is missing in an epoch that we ended with {ended.size} entries")
 
 
 def check_answers(signed: SignedEntry, answered: bytes | None) -> None:

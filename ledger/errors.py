@@ -74,6 +74,12 @@ class UnknownSchema(LocalLedgerError):
     code = "unknown_schema"
 
 
+class KeyMissing(LocalLedgerError):
+    """The key that signs for this node now is another than the one that we were given: rotated, or given up."""
+
+    code = "key_missing"
+
+
 class BeyondHead(LocalLedgerError):
     """A peer showed an entry of our own that we don't hold: this database is an old copy, and may not sign on."""
 

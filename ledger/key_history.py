@@ -40,16 +40,16 @@ class Turn:
 class KeyHistory:
     """A node's keys as far as we were shown them. `with_entry` takes the next KEY entry; nothing else changes it.
 
-    live: the epoch that goes on, empty before the genesis is known. current: the key that signs now, empty where the
-    node was given up. commitment: to the offline revocation key, empty where there is none. meters: newest last.
+    live: the epoch that goes on, empty before the genesis is known. commitment: to the offline revocation key, empty
+    where there is none. meters: newest last.
     """
 
     node: bytes
     live: bytes = b""
-    current: bytes = b""
     commitment: bytes = b""
     revoked: frozenset[bytes] = frozenset()
     meters: tuple[MeterKey, ...] = ()
+    _current: bytes = b""
     _turns: tuple[Turn, ...] = ()
     _before: Mapping[bytes, ClosedEpoch] = field(default_factory=dict)  # epoch -> the one that its start closed
     _bounds: Mapping[bytes, ClosedEpoch] = field(default_factory=dict)  # up to where revoked keys count, by epoch
@@ -58,6 +58,11 @@ class KeyHistory:
     def known(self) -> bool:
         """Whether any KEY entry was shown. Before, the genesis key is taken for the one that signs."""
         return bool(self._turns)
+
+    @property
+    def current(self) -> bytes:
+        """The key that signs now, empty where the node was given up."""
+        return self._current if self.known else self.node
 
     def key_at(self, epoch: bytes, seq: int) -> bytes:
         """The key that signs there, revoked or not. Raises Gap for an epoch whose KEY entry was not shown."""
@@ -84,10 +89,11 @@ class KeyHistory:
         """How an epoch before the live one ended; None for the live one, and for one that is not of this line."""
         return self._line(self._before.get(self.live)).get(epoch)
 
-    def signer_of(self, signed: SignedEntry) -> bytes:
+    def signer_of(self, signed: SignedEntry, *, ours: bool = False) -> bytes:
         """The key whose signature a new entry of this node must carry. Raises Gap, Revoked, or what a body raises.
 
-        What a revoked key signed is refused, however old it says it is: what counted was held before.
+        What a revoked key signed is refused, however old it says it is: what counted was held before. ours: an epoch
+        whose KEY entry we lost with a ledger is one of the key that signs now.
         """
         entry = signed.entry
         body = decode_key(signed.body) if entry.type is EntryType.KEY else None
@@ -95,9 +101,11 @@ class KeyHistory:
             case Genesis():
                 key = self.node
             case EpochStart():
-                key = self.current if self.known else self.node
+                key = self.current
             case Succession():
                 return body.offline
+            case _ if ours and self.known and not self.has(entry.epoch):
+                key = self.current
             case _:
                 key = self.key_at(entry.epoch, entry.seq)
         if not key or key in self.revoked:
@@ -144,7 +152,7 @@ class KeyHistory:
         after = self._with_turns(Turn(place.epoch, 0, body.public))
         if self.known:
             return after
-        return replace(after, live=place.epoch, current=body.public, commitment=body.commitment)
+        return replace(after, live=place.epoch, _current=body.public, commitment=body.commitment)
 
     def _with_rotation(self, place: Place, body: Rotation) -> KeyHistory:
         _demand(place.seq > 0, "a rotation starts no epoch")
@@ -153,7 +161,7 @@ class KeyHistory:
         _demand(self.commitment in (b"", body.commitment), "only the offline key may name another revocation key")
         check_consent(place, body)
         after = self._with_turns(Turn(place.epoch, place.seq + 1, body.public))
-        return replace(after, current=body.public, commitment=body.commitment)
+        return replace(after, _current=body.public, commitment=body.commitment)
 
     def _with_start(self, place: Place, body: EpochStart) -> KeyHistory:
         self._check_new_epoch(place)
@@ -170,7 +178,7 @@ class KeyHistory:
         turns = [Turn(place.epoch, 0, body.offline), *([Turn(place.epoch, 1, body.public)] if body.public else [])]
         after = self._with_turns(*turns)._with_before(place, body.closed)
         bounds = self._line(body.closed)
-        return replace(after, current=body.public, commitment=body.commitment, revoked=revoked, _bounds=bounds)
+        return replace(after, _current=body.public, commitment=body.commitment, revoked=revoked, _bounds=bounds)
 
     def _with_turns(self, *turns: Turn) -> KeyHistory:
         return replace(self, _turns=(*self._turns, *turns))
@@ -187,9 +195,13 @@ class KeyHistory:
             closed = self._before.get(closed.epoch)
         return line
 
+    def has(self, epoch: bytes) -> bool:
+        """Whether the KEY entry that starts it was shown."""
+        return any(turn.epoch == epoch for turn in self._turns)
+
     def _check_new_epoch(self, place: Place) -> None:
         _demand(place.seq == 0, "only the first entry of an epoch starts it")
-        _demand(all(turn.epoch != place.epoch for turn in self._turns), "this epoch was started before")
+        _demand(not self.has(place.epoch), "this epoch was started before")
 
     def _check_new_key(self, public: bytes) -> None:
         _demand(all(turn.public != public for turn in self._turns), "this key has signed for the node before")

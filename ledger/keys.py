@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ledger import cbor
-from ledger.entry import EPOCH_BYTES, HASH_BYTES, Entry
+from ledger.entry import EPOCH_BYTES, HASH_BYTES, VERSION, Entry, EntryType
 from ledger.errors import Malformed
 from ledger.signing import PUBLIC_BYTES, SIGNATURE_BYTES, Signer, sign1, verify1
 
@@ -34,7 +34,7 @@ Fields: TypeAlias = dict[int, cbor.Value]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a KEY entry stands: what its signatures are bound to."""
+    """Where an entry stands: what the signatures of a KEY entry are bound to."""
 
     node: bytes
     epoch: bytes
@@ -44,6 +44,10 @@ class Place:
     @classmethod
     def of(cls, entry: Entry) -> Place:
         return cls(entry.node, entry.epoch, entry.seq, entry.prev)
+
+    def entry(self, type: EntryType, answers: bytes, body_commitment: bytes) -> Entry:
+        """The entry that stands here."""
+        return Entry(VERSION, self.node, self.epoch, self.seq, self.prev, type, answers, body_commitment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class EpochStart:
 
 @dataclass(frozen=True, slots=True)
 class MeterKey:
-    """`point` signs this node's meter values (ECDSA P-256); `consent` (r || s) is by it. Kind 4. See `meter_key`."""
+    """`point` signs this node's meter values (ECDSA P-256), and `consent` (r || s). Kind 4. See `ledger.meter_key`."""
 
     point: bytes
     consent: bytes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.history import Histories
+from ledger.key_book import KeyBook
 from ledger.recent import Recent
 from ledger.statements import Prepared
 from ledger.view import StoredEntry
@@ -29,11 +30,13 @@ class Newest:
 class Known:
     """All of it is in the database too; None or missing means: ask there.
 
-    histories: what trades have come to. head: of our own chain. tails: a table's newest position and running hash, by
-    the question for them. newest: by node and epoch. trades: by hash, the trade of an entry or message, None for none.
+    histories: what trades have come to. keys: which key signs where. head: of our own chain. tails: a table's newest
+    position and running hash, by the question for them. newest: by node and epoch. trades: by hash, the trade of an
+    entry or message, None for none.
     """
 
     histories: Histories
+    keys: KeyBook = field(default_factory=KeyBook)
     head: StoredEntry | None = None
     tails: dict[Prepared, tuple[int, bytes]] = field(default_factory=dict)
     newest: Recent[tuple[bytes, bytes], Newest] = field(default_factory=lambda: Recent(MAX_CHAINS))
@@ -42,6 +45,7 @@ class Known:
     def forget(self) -> None:
         """Something was rolled back, and may have been known."""
         self.histories.forget()
+        self.keys.forget()
         self.head = None
         self.tails.clear()
         self.newest.clear()

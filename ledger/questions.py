@@ -67,7 +67,9 @@ PAYLOADS: Final = Prepared(
     .order_by(_E.seq)
 )
 PAGE: Final = Prepared(_ENTRIES.where(_E.position > bindparam("after")).order_by(_E.position).limit(_LIMIT))
-HEAD: Final = Prepared(_ENTRIES.where(_E.node == bindparam("node")).order_by(_E.position.desc()).limit(1))
+_OF_EPOCH: Final = (_E.node == bindparam("node")) & (_E.epoch == bindparam("epoch"))
+HEAD: Final = Prepared(_ENTRIES.where(_OF_EPOCH).order_by(_E.seq.desc()).limit(1))
+EPOCH: Final = Prepared(select(_E.seq).where(_OF_EPOCH).limit(1))
 NEWEST: Final = Prepared(
     select(_E.epoch, func.max(_E.seq))
     .where(_E.node == bindparam("node"))

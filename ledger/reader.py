@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from ledger import schema
 from ledger.database import database_at, translated
 from ledger.errors import Corrupt, UnknownSchema
+from ledger.key_book import KeyBook
 from ledger.statements import Prepared
 from ledger.version import version_of
 from ledger.view import View
@@ -22,7 +23,7 @@ class LedgerReader(View):
     """All answers are of the moment of the first question. Keep it briefly: SQLite's log grows meanwhile."""
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
-        super().__init__(connection, b"")
+        super().__init__(connection, b"", KeyBook())
         self._engine = engine
 
     @classmethod

@@ -11,10 +11,11 @@ from typing import Final, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from ledger import cbor, schema
+from ledger import schema
 from ledger.database import database_at, translated
-from ledger.errors import Closed, Corrupt, RemoteLedgerError, UnknownSchema, WrongOwner
+from ledger.errors import Closed, Corrupt, KeyMissing, RemoteLedgerError, UnknownSchema, WrongOwner
 from ledger.history import Histories, PostingRule
+from ledger.keys import Genesis, encode_key
 from ledger.known import Known
 from ledger.migrating import bring_up_to_date
 from ledger.signing import Signer
@@ -26,9 +27,6 @@ T = TypeVar("T")
 
 FILE_NAME: Final = "ledger.sqlite"
 """The database's name in a data directory, by custom."""
-
-KEY_BODY_PUBLIC: Final = 0
-"""The one key of a genesis body's map: the public key that signs from here on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +43,60 @@ class Ledger:
     Use from the thread that opened it; `writer.Writer` gives it a thread of its own.
     """
 
-    def __init__(self, engine: Engine, connection: Connection, signer: Signer, rule: PostingRule, entropy: Entropy):
+    def __init__(
+        self,
+        engine: Engine,
+        connection: Connection,
+        signer: Signer,
+        rule: PostingRule,
+        entropy: Entropy,
+        commitment: bytes,
+    ) -> None:
         self._engine = engine
         self._connection = connection
-        self._signer = signer
+        self._signers = {signer.public: signer}
+        self._node = signer.public
+        self._commitment = commitment
         self._entropy = entropy
         self._known = Known(Histories(rule))
 
     @classmethod
     def open(
-        cls, where: Path | str, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom
+        cls,
+        where: Path | str,
+        signer: Signer,
+        *,
+        posting_rule: PostingRule,
+        entropy: Entropy = os.urandom,
+        commitment: bytes = b"",
     ) -> Ledger:
-        """Open the database at a path or a PostgreSQL URL.
+        """Open the database at a path or a PostgreSQL URL, in which `signer` is the key that signs now.
 
-        A new one gets its tables and the genesis entry of `signer`'s chain.
-        An older database is copied and migrated first. Raises StoreFailed, NotDurable, LedgerHeld, WrongOwner,
+        A new one gets its tables and the genesis entry of `signer`'s chain, with the commitment to its offline
+        revocation key (`keys.commitment_to`). An older database is copied and migrated first.
+        Raises StoreFailed, NotDurable, LedgerHeld, WrongOwner, KeyMissing (the node's key has been changed since),
         UnknownSchema, or Corrupt when our own head does not hold.
         """
         with translated():
             database = database_at(where)
             bring_up_to_date(database)
             engine = database.for_writing()
-        return cls.over(engine, signer, posting_rule=posting_rule, entropy=entropy)
+        return cls.over(engine, signer, posting_rule=posting_rule, entropy=entropy, commitment=commitment)
 
     @classmethod
     def over(
-        cls, engine: Engine, signer: Signer, *, posting_rule: PostingRule, entropy: Entropy = os.urandom
+        cls,
+        engine: Engine,
+        signer: Signer,
+        *,
+        posting_rule: PostingRule,
+        entropy: Entropy = os.urandom,
+        commitment: bytes = b"",
     ) -> Ledger:
         """As `open`, over an engine that the caller answers for: whether its commits last is not asked here."""
         with translated():
             connection = engine.connect()
-        ledger = cls(engine, connection, signer, posting_rule, entropy)
+        ledger = cls(engine, connection, signer, posting_rule, entropy, commitment)
         try:
             ledger._prepare()
         except BaseException:
@@ -85,8 +106,8 @@ class Ledger:
 
     @property
     def node(self) -> bytes:
-        """Our public key."""
-        return self._signer.public
+        """Our genesis key: the node's name."""
+        return self._node
 
     def transact(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` in one transaction. When this returns, all that it did is on the disk.
@@ -156,7 +177,7 @@ class Ledger:
         return outcome
 
     def _run(self, fn: Callable[[Transaction], T]) -> T:
-        transaction = Transaction(self._connection, self._signer, self._entropy, self._known)
+        transaction = Transaction(self._connection, self._node, self._signers, self._entropy, self._known)
         try:
             result = fn(transaction)
             transaction.check_complete()
@@ -166,13 +187,14 @@ class Ledger:
 
     def _prepare(self) -> None:
         self.transact(self._create_if_new)
+        self._node = self._owner()
         self.transact(self._check_owner)
 
     def _create_if_new(self, transaction: Transaction) -> None:
         with translated():
             created = self._create_tables()
         if created:
-            transaction.append_genesis(cbor.encode({KEY_BODY_PUBLIC: self.node}))
+            transaction.append_genesis(encode_key(Genesis(self.node, self._commitment)))
 
     def _create_tables(self) -> bool:
         version = version_of(self._connection)
@@ -187,16 +209,25 @@ class Ledger:
         record_version(self._connection, schema.SCHEMA_VERSION)
         return True
 
-    def _check_owner(self, transaction: Transaction) -> None:
+    def _owner(self) -> bytes:
+        """Whose ledger the database says it is."""
         query = select(schema.meta.c.value).where(schema.meta.c.name == schema.META_NODE)
-        with translated():
+        with translated(), self._connection.begin():
             owner = self._connection.execute(query).scalar()
-        if owner != self.node:
+        if not isinstance(owner, bytes):
+            raise Corrupt("the database does not say whose ledger it is; run verify")
+        return owner
+
+    def _check_owner(self, transaction: Transaction) -> None:
+        keys = transaction.keys_of(self.node)
+        if keys.current not in self._signers and not any(keys.signed(public) for public in self._signers):
             raise WrongOwner("the database belongs to another key")
         head = transaction.head()
         if head is None:
             raise Corrupt("the database has no chain of ours; run verify")
         try:
-            head.signed.check(self.node)
+            head.signed.check(keys.key_at(head.entry.epoch, head.entry.seq))
         except RemoteLedgerError as error:
             raise Corrupt(f"our newest entry does not hold ({error}); run verify") from error
+        if keys.current not in self._signers:
+            raise KeyMissing("the key of this node has been changed: this one signs no more")

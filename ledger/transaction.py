@@ -19,7 +19,6 @@ from ledger.entry import (
     NO_HASH,
     REQUEST_ID_BYTES,
     SALT_BYTES,
-    VERSION,
     Entry,
     EntryType,
     SignedEntry,
@@ -27,7 +26,8 @@ from ledger.entry import (
     sign_entry,
     trade_salt,
 )
-from ledger.errors import BeyondHead, Closed, Full, Misuse, RemoteLedgerError, StoreFailed
+from ledger.errors import BeyondHead, Closed, Full, KeyMissing, Misuse, RemoteLedgerError, StoreFailed
+from ledger.keys import Place
 from ledger.known import Known, Newest
 from ledger.message import MessageKind, SignedMessage
 from ledger.signing import PUBLIC_BYTES, Signer
@@ -87,17 +87,26 @@ class Transaction(View):
     after StoreFailed: then nothing of the transaction is kept.
     """
 
-    def __init__(self, connection: Connection, signer: Signer, entropy: Entropy, known: Known) -> None:
-        super().__init__(connection, signer.public)
-        self._signer = signer
+    def __init__(
+        self, connection: Connection, node: bytes, signers: dict[bytes, Signer], entropy: Entropy, known: Known
+    ) -> None:
+        super().__init__(connection, node, known.keys)
+        self._signers = signers
         self._entropy = entropy
         self._remembered = known
         self._complete = True
 
     @property
     def signer(self) -> Signer:
-        """The key that signs now: for notes whose entry is appended in the same transaction."""
-        return self._signer
+        """The key that signs now: for notes whose entry is appended in the same transaction. Raises KeyMissing."""
+        signer = self._signers.get(self.keys_of(self.node).current)
+        if signer is None:
+            raise KeyMissing("the key that signs for this node now is not here")
+        return signer
+
+    def add_signer(self, signer: Signer) -> None:
+        """This key is ours too. It signs from the KEY entry on that says so."""
+        self._signers[signer.public] = signer
 
     def check_complete(self) -> None:
         """Raises StoreFailed when a statement failed, whatever the caller made of that: half a step is not kept."""
@@ -132,26 +141,43 @@ class Transaction(View):
         head = self.head()
         if head is None:
             raise Misuse("the chain has no genesis entry yet")
-        return self._append(type, body, head.entry.epoch, head.entry.seq + 1, head.entry, answers, request_id)
+        place = Place(self.node, head.entry.epoch, head.entry.seq + 1, head.hash)
+        return self._append(self.signer, place, head.entry, type, body, answers, request_id)
 
     def append_genesis(self, body: bytes) -> SignedEntry:
         """Sign the first entry of our own chain: KEY, in a random epoch. Raises Misuse when there is one."""
         if self.head() is not None:
             raise Misuse("the chain has its genesis entry already")
-        return self._append(EntryType.KEY, body, self._entropy(EPOCH_BYTES), 0, None, b"", None)
+        place = Place(self.node, self.new_epoch(), 0, NO_HASH)
+        return self._append(self.signer, place, None, EntryType.KEY, body, b"", None)
 
-    def receive(self, signed: SignedEntry) -> bool:
+    def new_epoch(self) -> bytes:
+        """A name that no epoch has had."""
+        return self._entropy(EPOCH_BYTES)
+
+    def append_start(self, epoch: bytes, body: bytes, signer: Signer) -> SignedEntry:
+        """Sign a KEY entry that starts a new epoch behind our head. Raises Misuse."""
+        head = self.head()
+        if head is None:
+            raise Misuse("the chain has no genesis entry yet")
+        place = Place(self.node, epoch, 0, head.hash)
+        return self._append(signer, place, head.entry, EntryType.KEY, body, b"", None)
+
+    def receive(self, signed: SignedEntry, *, adopting: bool = False) -> bool:
         """Keep a peer's entry. False when it is held already: nothing is changed then.
 
-        Messages and entries that it answers are kept first. Raises BeyondHead (our own, and not held), Fork,
-        BrokenChain, Unanswered, what `SignedEntry.check` raises, or what the posting rule raises.
+        Messages and entries that it answers are kept first, and its node's KEY entries. adopting: an entry of ours
+        that a peer shows and that we lost is kept too, if its epoch has ended (see `adoption`).
+
+        Raises BeyondHead (our own, and not held), Fork, BrokenChain, Unanswered, Revoked, what `SignedEntry.check`
+        raises, or what the posting rule raises.
         """
-        signed.check(signed.entry.node)
         entry = signed.entry
         newest = self._newest(entry.node, entry.epoch)
         if entry.seq == newest.seq + 1 and entry.node != self.node:
+            signed.check(self.keys_of(entry.node).signer_of(signed))
             chain.check_neighbours(signed, same=None, before=newest.hash or None, after=None)
-        elif self._holds_already(signed):
+        elif self._holds_already(signed, adopting):
             return False
         chain.check_answers(signed, self._answered(entry.answers))
         self._keep_entry(signed)
@@ -234,21 +260,22 @@ class Transaction(View):
 
     def _append(
         self,
+        signer: Signer,
+        place: Place,
+        head: Entry | None,
         type: EntryType,
         body: bytes,
-        epoch: bytes,
-        seq: int,
-        head: Entry | None,
         answers: bytes,
         request_id: bytes | None,
     ) -> SignedEntry:
-        salt = self._entropy(SALT_BYTES) if request_id is None else trade_salt(request_id, epoch, seq)
-        prev = NO_HASH if head is None else head.hash
+        salt = self._entropy(SALT_BYTES) if request_id is None else trade_salt(request_id, place.epoch, place.seq)
         try:
-            entry = Entry(VERSION, self.node, epoch, seq, prev, type, answers, commit(salt, body))
+            entry = place.entry(type, answers, commit(salt, body))
             chain.check_link(head, entry)
-            signed = sign_entry(self._signer, entry, salt=salt, body=body, request_id=request_id)
+            signed = sign_entry(signer, entry, salt=salt, body=body, request_id=request_id)
             chain.check_answers(signed, self._answered(answers))
+            if type is EntryType.KEY:
+                self.keys_of(self.node).with_entry(signed)
         except RemoteLedgerError as error:  # the rules are the same for us, the fault is the caller's
             raise Misuse(str(error)) from error
         self._known.head = self._keep_entry(signed)
@@ -268,14 +295,18 @@ class Transaction(View):
             raise Closed("the transaction is over")
         return self._remembered
 
-    def _holds_already(self, signed: SignedEntry) -> bool:
-        """Whether a peer's entry is held, or else whether it fits between those that are."""
-        entry = signed.entry
+    def _holds_already(self, signed: SignedEntry, adopting: bool) -> bool:
+        """Whether an entry is held, or else whether it fits between those that are. Its signature is checked."""
+        entry, keys = signed.entry, self.keys_of(signed.entry.node)
         same = self.entry_at(entry.node, entry.epoch, entry.seq)
         if same is not None and same.hash == signed.hash:
+            signed.check(keys.key_at(entry.epoch, entry.seq))
             return True
+        signed.check(keys.signer_of(signed, ours=entry.node == self.node))
         if entry.node == self.node and same is None:
-            raise BeyondHead(f"our own entry {entry.seq} is not in this database: it is an older copy")
+            if not adopting:
+                raise BeyondHead(f"our own entry {entry.seq} is not in this database: it is an older copy")
+            chain.check_adopted(entry, keys)
         after = self.entry_at(entry.node, entry.epoch, entry.seq + 1) if entry.seq < INT_MAX else None
         chain.check_neighbours(
             signed,
@@ -287,6 +318,7 @@ class Transaction(View):
 
     def _keep_entry(self, signed: SignedEntry) -> StoredEntry:
         entry = signed.entry
+        keys = self.keys_of(entry.node).with_entry(signed) if entry.type is EntryType.KEY else None
         position, before = self._next(_LAST_ENTRY)
         stored = StoredEntry(position, entry.node == self.node, signed)
         # asked before anything is written: a refusal leaves nothing, even when the caller goes on
@@ -314,6 +346,8 @@ class Transaction(View):
         if entry.seq > newest.seq:
             self._known.newest.put((entry.node, entry.epoch), Newest(entry.seq, entry.hash))
         self._post(entry.hash, postings)
+        if keys is not None:
+            self._key_book.learn(keys)
         return stored
 
     def _post(self, entry_hash: bytes, postings: Sequence[Posting]) -> None:

@@ -13,7 +13,8 @@ from ledger.accounts import Balance, State
 from ledger.cbor import INT_MAX
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Closed, Corrupt, LedgerError
-from ledger.key_history import KeyHistory, fold_keys
+from ledger.key_book import KeyBook
+from ledger.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
 from ledger.questions import EntryRow, MessageRow
 from ledger.statements import AnyTuple, Prepared
@@ -106,9 +107,10 @@ class View:
     Raises StoreFailed when the database does, Corrupt for a row that this package did not write.
     """
 
-    def __init__(self, connection: Connection, node: bytes) -> None:
+    def __init__(self, connection: Connection, node: bytes, key_book: KeyBook) -> None:
         self._live: Connection | None = connection
         self._node = node
+        self._key_book = key_book
 
     @property
     def node(self) -> bytes:
@@ -145,14 +147,6 @@ class View:
         """The last of `apart` that is of that epoch."""
         return self._entry(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch)
 
-    def key_entries(self, node: bytes) -> Sequence[SignedEntry]:
-        """The KEY entries held of a node, in the order of arrival."""
-        return [each.signed for each in self.apart(EntryType.KEY, node)]
-
-    def keys_of(self, node: bytes) -> KeyHistory:
-        """Which key of a node signs where, as far as we were shown."""
-        return fold_keys(node, self.key_entries(node))
-
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
         rows = self.rows(questions.PAYLOADS, node=node, epoch=epoch, first=first, end=first + number)
@@ -163,8 +157,20 @@ class View:
         return self._entries(questions.PAGE, after=after, limit=min(limit, MAX_ROWS))
 
     def head(self) -> StoredEntry | None:
-        """The newest entry of our own chain."""
-        return self._entry(questions.HEAD, node=self.node)
+        """The newest entry of our own chain: of its live epoch, whatever was adopted of older ones later."""
+        return self._entry(questions.HEAD, node=self.node, epoch=self.keys_of(self.node).live)
+
+    def key_entries(self, node: bytes) -> Sequence[SignedEntry]:
+        """The KEY entries held of a node, in the order of arrival: what shows its keys to somebody else."""
+        return [stored.signed for stored in self.apart(EntryType.KEY, node)]
+
+    def keys_of(self, node: bytes) -> KeyHistory:
+        """Which key of a node signs where, as far as we were shown. Raises Corrupt."""
+        return self._key_book.of(node, lambda: self.key_entries(node))
+
+    def holds_epoch(self, node: bytes, epoch: bytes) -> bool:
+        """Whether anything of that epoch is held."""
+        return self.first(questions.EPOCH, node=node, epoch=epoch) is not None
 
     def newest_of(self, node: bytes) -> tuple[bytes, int] | None:
         """(epoch, seq) of the newest entry held of `node`: the highest seq in the epoch that was heard of last."""

@@ -108,5 +108,5 @@ def test_nothing_is_known_after_it_was_forgotten() -> None:
     memory = Known(Histories(rule))
     memory.trades.put(b"hash", (REQUEST,))
     memory.forget()
-    assert memory == Known(memory.histories, trades=memory.trades, newest=memory.newest)
+    assert memory == Known(memory.histories, memory.keys, trades=memory.trades, newest=memory.newest)
     assert memory.trades.get(b"hash") is None

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from ledger import cbor, copies, migrations, schema
-from ledger.entry import EntryType
 from ledger.errors import Corrupt, StoreFailed, UnknownSchema
 from ledger.postgres import Postgres
+from ledger.proving import append_checkpoint
 from ledger.version import EMPTY
 from tests.ledger import old
 from tests.ledger.hands import asked
@@ -38,7 +38,7 @@ def test_an_old_ledger_goes_on_where_it_was(path: Path) -> None:
     with old.open_old(path) as ledger:
         head = ledger.transact(lambda tx: tx.head())
         balance = ledger.transact(lambda tx: tx.balance(peer, "EUR"))
-        appended = ledger.transact(lambda tx: tx.append(EntryType.CHECKPOINT, b""))
+        appended = ledger.transact(append_checkpoint).stored
     assert head is not None
     assert appended.entry.prev == head.hash
     assert balance.posted_micro == -old.OWED_MICRO

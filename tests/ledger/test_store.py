@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger import cbor
 from ledger.entry import EntryType
 from ledger.errors import Closed, Corrupt, StoreFailed, UnknownSchema, WrongOwner
-from ledger.store import KEY_BODY_PUBLIC, Ledger
+from ledger.keys import Genesis, decode_key
+from ledger.store import Ledger
 from ledger.transaction import Transaction
 from tests.ledger.hands import Where, asked, count
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST, open_ledger, rule, trade
@@ -22,7 +22,7 @@ def test_a_new_ledger_begins_with_its_genesis(ledger: Ledger) -> None:
     assert (head.position, head.entry.seq, head.type) == (1, 0, EntryType.KEY)
     assert head.entry.prev == bytes(32)
     assert head.entry.node == CLIENT.public == ledger.node
-    assert cbor.decode(head.body) == {KEY_BODY_PUBLIC: CLIENT.public}
+    assert decode_key(head.body) == Genesis(CLIENT.public)
 
 
 def test_epochs_are_random(tmp_path: Path) -> None:

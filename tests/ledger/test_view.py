@@ -58,7 +58,7 @@ def test_the_newest_of_a_peer_is_the_highest_in_its_last_epoch(ledger: Ledger) -
     old, new = Chain(), Chain(epoch=bytes([1]) * 8)
     late = old.add(EntryType.INTERVAL, b"late")
     newer = new.add(EntryType.INTERVAL, b"")
-    for signed in (old.entries[0], newer, new.entries[0], late):
+    for signed in (old.entries[0], new.entries[0], newer, late):
         ledger.transact(lambda tx, signed=signed: tx.receive(signed))  # type: ignore[misc]
     assert ledger.transact(lambda tx: tx.newest_of(PROVIDER.public)) == (new.epoch, 1)
     assert ledger.transact(lambda tx: tx.newest_of(bytes(32))) is None

@@ -320,10 +320,10 @@ def _of_the_store(books: Books) -> dict[str, Json]:
             "bad_commitment",
         ),
         "entry_of_another_epoch": _received(
-            "an entry in an epoch whose first entry is not shown, under the salt of the right one",
+            "an entry in an epoch whose KEY entry is not held: which key signs there is not known",
             replace(theirs, entry=replace(theirs.entry, epoch=bytes(8))),
             [],
-            "bad_commitment",
+            "gap",
         ),
         "small-order_key": _received(
             "an entry of a node whose key is the neutral element, with a signature that fits any message where "

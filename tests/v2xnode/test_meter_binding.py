@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ledger.entry import EntryType
+from ledger.key_changes import own_key_entries
 from tests.support.deals import sides
 from v2xnode.meter_binding import bind_meter_key, is_bound
 from v2xnode.meter_key import MeterKey
@@ -31,6 +32,6 @@ def test_a_key_is_bound_once(tmp_path: Path) -> None:
 def test_another_nodes_entry_binds_nothing(tmp_path: Path) -> None:
     with sides(tmp_path) as (provider, client):
         provider.ledger.transact(lambda transaction: bind_meter_key(transaction, OLD))
-        theirs = provider.ledger.transact(lambda view: view.page()[-1].signed)
-        client.ledger.transact(lambda transaction: transaction.receive(theirs))
+        for theirs in provider.ledger.transact(own_key_entries):
+            client.ledger.transact(lambda transaction, theirs=theirs: transaction.receive(theirs))  # type: ignore[misc]
         assert not client.ledger.transact(lambda view: is_bound(view, OLD))
