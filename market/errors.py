@@ -72,6 +72,7 @@ class Reason(IntEnum):
     COMMITTED_ELSEWHERE = 41
     CONNECTOR_BUSY = 42
     CLOCK_UNTRUSTED = 43
+    FORKED = 44
 
     # Why an agreement ended.
     ENERGY_REACHED = 60
@@ -147,6 +148,7 @@ _SENTENCES: Final[dict[Reason, str]] = {
     Reason.PRICE_STOP: "The price is below what the owner sells for.",
     Reason.COMMITTED_ELSEWHERE: "That energy is promised to another peer already.",
     Reason.CONNECTOR_BUSY: "The connector is promised to another peer at that time.",
+    Reason.FORKED: "This peer has signed two histories of its ledger, and the proof is held here.",
     Reason.CLOCK_UNTRUSTED: "This machine's clock can't be trusted, so time-of-use prices are off.",
     Reason.ENERGY_REACHED: "The agreed energy has been delivered.",
     Reason.CLIENT_FULL: "The client needs no more.",
@@ -179,6 +181,7 @@ _FOR_PEER: Final[dict[Reason, Reason]] = {
     Reason.SERVICE_OFF: Reason.NOT_OFFERED,
     Reason.BLOCKED: Reason.NOT_WELCOME,
     Reason.NOT_LISTED: Reason.NOT_WELCOME,
+    Reason.FORKED: Reason.NOT_WELCOME,
     Reason.STRANGER: Reason.AWAITING_OWNER,
     Reason.DEBT_CAP: Reason.CREDIT_LIMIT,
     Reason.STRANGER_DEBT_CAP: Reason.CREDIT_LIMIT,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger import cbor
-from ledger.entry import Entry, EntryType, PrevLookup, SignedEntry, Wire, from_wire, to_wire
+from ledger.entry import Entry, EntryType, PrevLookup, SignedEntry, SignerOf, Wire, from_wire, genesis_key, to_wire
 from ledger.errors import BadSignature, LedgerError
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
@@ -27,6 +27,7 @@ from market.terms import (
     Decline,
     EntryBody,
     Hello,
+    LedgerTalk,
     Message,
     MessageType,
     Signed,
@@ -65,7 +66,7 @@ class FrameInvalid(PeerError):
 class Plain:
     """A message that only the link protects."""
 
-    message: Control | Hello | Decline
+    message: Control | Hello | Decline | LedgerTalk
 
     @property
     def digest(self) -> bytes:
@@ -134,7 +135,11 @@ class Talk:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a receiver puts back: its own key, who sent it, the sender's epoch, the request id of the session, what it
-    has said itself in that (newest first)."""
+    has said itself in that (newest first).
+
+    key: the one that the link was opened with, where it is not the peer's genesis key; signer_of: which of the peer's
+    keys must have signed an entry; outside: of sessions, where entries of no trade travel too.
+    """
 
     me: bytes
     peer: bytes
@@ -142,6 +147,9 @@ class Reading:
     request_id: bytes | None
     prev_lookup: PrevLookup
     said: Sequence[bytes] = ()
+    key: bytes = b""
+    signer_of: SignerOf = genesis_key
+    outside: bool = False
 
     def value(self, field: str) -> bytes:
         """The value of a field that the wire left out."""
@@ -181,7 +189,7 @@ def fitting(items: Sequence[Item]) -> list[Item]:
     taken: list[Item] = []
     size = _FRAME_HEAD
     for item in items[:MAX_ITEMS]:
-        size += len(cbor.encode(_pack(in_full(item), None, b"")))
+        size += len(cbor.encode(_pack(in_full(item), None, b""), max_bytes=MAX_FRAME_BYTES))
         if taken and size > MAX_FRAME_BYTES:
             break
         taken.append(item)
@@ -272,7 +280,7 @@ def _read_message(item: list[Any], context: Reading) -> Plain | Letter:
     signature = item[2]
     if not isinstance(signature, bytes):
         raise FrameInvalid("A signature is a byte string.")
-    signed = SignedMessage(MessageKind[kind.name], context.peer, cbor.encode(to_map(message)), signature)
+    signed = SignedMessage(MessageKind[kind.name], context.key or context.peer, cbor.encode(to_map(message)), signature)
     signed.check()
     return Letter(message, signed)
 
@@ -284,7 +292,7 @@ def _read_entry(item: list[Any], context: Reading) -> Link:
         kind = MessageType[EntryType(item[0]).name]
     except (ValueError, KeyError):
         raise FrameInvalid("This type of entry does not travel in a session.") from None
-    if kind not in TRADE_ENTRIES:
+    if kind not in (ENTRIES if context.outside else TRADE_ENTRIES):
         raise FrameInvalid("This type of entry does not travel in a session.")
     body = cbor.encode(_restore(kind, cbor.decode(item[_BODY]), context))
     signed = _rebuild([*item[:_BODY], body, *item[_BODY + 1 :]], context)
@@ -303,6 +311,7 @@ def _rebuild(wire: list[Any], context: Reading) -> SignedEntry:
                 request_id=context.request_id,
                 prev_lookup=context.prev_lookup,
                 expected_answers=candidates.pop(0) if candidates else b"",
+                signer_of=context.signer_of,
             )
         except BadSignature:
             if not candidates:

@@ -17,20 +17,24 @@ SEED_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The node's key. The node id is the public key in hexadecimal: it follows from the key alone."""
+    """The node's key, and its name: `public`, the first key that it had. The node id is that in hexadecimal."""
 
     seed: bytes = field(repr=False)
     signer: Signer = field(repr=False)
+    public: bytes
     entropy: Entropy = field(default=os.urandom, repr=False, compare=False)
     """Where its fresh secrets come from: keys of links, request ids, nonces, patterns on a cable."""
 
     @classmethod
     def from_seed(cls, seed: bytes, entropy: Entropy = os.urandom) -> "Identity":
-        return cls(seed, Signer(seed), entropy)
+        """Of a node that has its first key still."""
+        signer = Signer(seed)
+        return cls(seed, signer, signer.public, entropy)
 
     @property
-    def public(self) -> bytes:
-        return self.signer.public
+    def is_rotated(self) -> bool:
+        """Whether another key than the first one signs."""
+        return self.signer.public != self.public
 
     @property
     def node_id(self) -> str:

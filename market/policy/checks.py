@@ -44,6 +44,8 @@ def passage(case: Case) -> Passage | Refusal:
 def _peer(case: Case) -> Refusal | None:
     policy = case.policy
     listed = case.client_key in policy.allow
+    if case.commitments.peer_forked:
+        return Refusal(Reason.FORKED)
     if case.client_key in policy.block:
         return Refusal(Reason.BLOCKED)
     if policy.only_listed and not listed:

@@ -66,7 +66,8 @@ class Commitments:
     locked_wh: battery-side, what confirmed sessions may still draw; promised_wh: the same at the delivery point;
     windows: taken on the connector in question; delivered_today_wh: at the delivery point, the local day, or the last
     24 hours where the clock can't be trusted. The debts are unpaid receipted amounts, and those that confirmed
-    sessions may still add: of this peer, and of all strangers (this peer's included, if it is one).
+    sessions may still add: of this peer, and of all strangers (this peer's included, if it is one). peer_forked: a
+    proof is held that this peer signed two histories.
     """
 
     locked_wh: int = 0
@@ -77,6 +78,7 @@ class Commitments:
     strangers_debt_micro: int = 0
     peer_known: bool = False
     owner_said_yes: bool = False
+    peer_forked: bool = False
 
     def __post_init__(self) -> None:
         for name in ("locked_wh", "promised_wh", "delivered_today_wh"):

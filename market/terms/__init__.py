@@ -56,13 +56,24 @@ from market.terms.electrical import (
     Profile,
     match_electrical,
 )
+from market.terms.ledgers import (
+    MAX_PROOF_HASHES,
+    CheckpointShown,
+    Correspond,
+    Cosignature,
+    Recall,
+    Recalled,
+    Remembered,
+    Shown,
+)
 from market.terms.mapping import from_map, to_map
 from market.units import Role
 
 Signed = Request | Offer | Counter
 EntryBody = Accept | Confirm | Reject | Void | Interval | Receipt | Dispute | Resolve | Close | Closed | Net | Pay
 Control = Ready | Start | Plug | Pause | PowerLimit | Stop | Subscribe | ResolvingKey | Status | Alive | Resume
-Message = Hello | Signed | Decline | EntryBody | Control
+LedgerTalk = Correspond | Recall | Recalled | Shown | CheckpointShown | Cosignature | Remembered
+Message = Hello | Signed | Decline | EntryBody | Control | LedgerTalk
 
 
 class MessageType(IntEnum):
@@ -96,6 +107,13 @@ class MessageType(IntEnum):
     RESOLVING_KEY = 25
     NET = 26
     PAY = 27
+    CORRESPOND = 28
+    RECALL = 29
+    RECALLED = 30
+    SHOWN = 31
+    CHECKPOINT_SHOWN = 32
+    COSIGNATURE = 33
+    REMEMBERED = 34
 
 
 MESSAGES: Final[dict[MessageType, type[Message]]] = {
@@ -127,6 +145,13 @@ MESSAGES: Final[dict[MessageType, type[Message]]] = {
     MessageType.RESOLVING_KEY: ResolvingKey,
     MessageType.NET: Net,
     MessageType.PAY: Pay,
+    MessageType.CORRESPOND: Correspond,
+    MessageType.RECALL: Recall,
+    MessageType.RECALLED: Recalled,
+    MessageType.SHOWN: Shown,
+    MessageType.CHECKPOINT_SHOWN: CheckpointShown,
+    MessageType.COSIGNATURE: Cosignature,
+    MessageType.REMEMBERED: Remembered,
 }
 SIGNED: Final = frozenset({MessageType.REQUEST, MessageType.OFFER, MessageType.COUNTER})
 TRADE_ENTRIES: Final = frozenset(kind for kind in MessageType if MessageType.ACCEPT <= kind <= MessageType.CLOSED)
@@ -156,6 +181,7 @@ __all__ = [
     "ENTRIES",
     "EPOCH_HINT_BYTES",
     "MAX_COUNTERS",
+    "MAX_PROOF_HASHES",
     "MESSAGES",
     "PROTOCOL_VERSION",
     "SIGNED",
@@ -163,11 +189,14 @@ __all__ = [
     "WRITERS",
     "Accept",
     "Alive",
+    "CheckpointShown",
     "Close",
     "Closed",
     "Confirm",
     "Connector",
     "Control",
+    "Correspond",
+    "Cosignature",
     "Counter",
     "CurrentKind",
     "Decline",
@@ -181,6 +210,7 @@ __all__ = [
     "Head",
     "Hello",
     "Interval",
+    "LedgerTalk",
     "Limit",
     "LossRule",
     "Means",
@@ -199,12 +229,16 @@ __all__ = [
     "PriceStep",
     "Profile",
     "Ready",
+    "Recall",
+    "Recalled",
     "Receipt",
     "Reject",
+    "Remembered",
     "Request",
     "Resolve",
     "ResolvingKey",
     "Resume",
+    "Shown",
     "Signed",
     "SilenceRule",
     "Start",

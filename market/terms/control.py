@@ -77,7 +77,10 @@ _HEAD: Kind = _HeadList()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
     """Both sides' greeting inside the handshake: versions, services, electrical record, currency, the epoch of the
-    sender's chain, and the newest entry of the *receiver's* chain that the sender holds."""
+    sender's chain, and the newest entry of the *receiver's* chain that the sender holds.
+
+    node: the sender's genesis key, where another key opens the link since that one was rotated.
+    """
 
     versions: tuple[int, ...] = at(0, ListOf(Integer(1, 255), 1, 8), (PROTOCOL_VERSION,))
     services: ServiceBits = at(1, Choice(ServiceBits), ServiceBits(0))
@@ -85,6 +88,7 @@ class Hello:
     currency: str = at(3, Text(3, 3), "EUR")
     epoch: bytes = at(4, EPOCH)
     holds: tuple[Head, ...] = at(5, _HEAD, ())
+    node: bytes = at(6, Bytes(32), b"")
 
     def __post_init__(self) -> None:
         check(self)

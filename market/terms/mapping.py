@@ -74,6 +74,21 @@ class Bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Octets:
+    """`low` to `high` bytes."""
+
+    low: int
+    high: int
+
+    def pack(self, value: Any) -> bytes:
+        if type(value) is not bytes or not self.low <= len(value) <= self.high:
+            raise ValueError(f"must be {self.low} to {self.high} bytes")
+        return value
+
+    unpack = pack
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Text of `low` to `high` characters."""
 

@@ -13,7 +13,7 @@ from market.terms import ENTRIES, MESSAGES, SIGNED, Means, MessageType, rebuilt_
 from market.terms import control as control_terms
 from market.terms.agreement import FeeKind, PriceKind, SilenceRule
 from market.terms.electrical import Connector, Earthing, Profile
-from market.terms.mapping import Boolean, Bytes, Choice, Integer, ListOf, Record, Text, Thousands
+from market.terms.mapping import Boolean, Bytes, Choice, Integer, ListOf, Octets, Record, Text, Thousands
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text()
 ROWS = {
@@ -36,6 +36,8 @@ def form(kind: Any) -> str:
             return f"int {number(low)}..{number(high)}"
         case Bytes(size):
             return f"bytes {size}"
+        case Octets(low, high):
+            return f"bytes {low}..{high:,}"
         case Text(_, high):
             return f"text {high}"
         case Boolean():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ledger.key_history import KeyHistory
 from ledger.store import Ledger
 from ledger.writer import Writer
 from market.errors import Refusal
@@ -29,6 +30,7 @@ from v2xnode.envelope import Item, Letter, Link, is_entry, pack, read, sign_lett
 from v2xnode.events import Event, EventLog
 from v2xnode.identity import Identity
 from v2xnode.links import AcceptedLink, Greeting, Links, RawItems
+from v2xnode.links.recalling import Meeting, NoChains
 from v2xnode.paths import Connector, Connectors
 from v2xnode.settling.money import posting_rule
 from v2xnode.toml import to_toml
@@ -252,7 +254,8 @@ async def linked(client: Shop, provider: Shop) -> AcceptedLink:
     acceptor = Acceptor(provider.identity.seed, visibility=Visibility.OPEN, known=lambda peer: True)
     opened = acceptor.receive(Dialer(client.identity.seed, remote=provider.key).first(b""), "memory:client", 0)
     assert isinstance(opened, Accepted)
-    return AcceptedLink("memory", opened.session, await client.hello())
+    meeting = Meeting(NoChains(), KeyHistory(client.key))
+    return AcceptedLink("memory", opened.session, await client.hello(), meeting)
 
 
 @dataclass(slots=True)

@@ -1,90 +1,41 @@
 """Links between two nodes' doors: greeted, sealed, answered once, and deaf to everybody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from market.terms import EPOCH_HINT_BYTES, Accept, Alive, Head, Hello, Message, PowerState, Resume, Status, Subscribe
+from market.terms import EPOCH_HINT_BYTES, Accept, Alive, Head, Hello, PowerState, Resume, Status, Subscribe
+from tests.support.doors import ELECTRICAL, Door, door, identity
 from tests.support.node_books import REQUEST_ID, Party, table
 from transports.errors import LinkLost
-from transports.interface import Transport
-from transports.memory import MemoryNetwork, MemoryTransport
+from transports.memory import MemoryNetwork
 from transports.secure import Dialer, Visibility
-from v2xnode.clock import real_clock
-from v2xnode.config import ElectricalSection
-from v2xnode.envelope import FrameInvalid, Item, Plain, Reading, Talk, is_entry, pack, place_of, read, unpack
+from v2xnode.envelope import FrameInvalid, Item, Plain, Talk, is_entry, pack, place_of, read, unpack
 from v2xnode.envelope import Link as Entry
 from v2xnode.errors import LocalError, PeerError, Unreachable
-from v2xnode.events import EventLog
 from v2xnode.identity import Identity
 from v2xnode.links import (
     ANSWERS_KEPT,
     AcceptedLink,
     DialledLink,
-    Greeting,
-    Links,
     PeerLink,
     RawItems,
     check_versions,
     held_in,
 )
 
-CLOCK = real_clock()
-ELECTRICAL = ElectricalSection(profiles=["DC_CONVERTER"]).record()
 OPENING = Plain(Resume(bytes(16)))
 SILENCE_MS = 200
-
-
-@dataclass(slots=True)
-class Door:
-    """One node's links, and what it was asked."""
-
-    identity: Identity
-    transport: MemoryTransport
-    events: EventLog
-    versions: tuple[int, ...] = (1,)
-    answer: Callable[[AcceptedLink, RawItems], Sequence[Item]] = lambda link, items: ()
-    asked: list[Message] = field(default_factory=list)
-    links: Links = field(init=False)
-    accepted: list[AcceptedLink] = field(default_factory=list)
-
-    async def greet(self, peer: bytes | None) -> Greeting:
-        return Greeting(Hello(versions=self.versions, electrical=ELECTRICAL, epoch=self.identity.public[:8]))
-
-    async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
-        context = Reading(self.identity.public, link.peer, link.hello.epoch, bytes(16), lambda *_: None)
-        self.asked += [read(raw, context).message for raw in items]
-        self.accepted.append(link)
-        return self.answer(link, items)
-
-
-def door(
-    network: MemoryNetwork, name: str, seed: int, visibility: Visibility = Visibility.OPEN, known: Sequence[bytes] = ()
-) -> Door:
-    transport = network.transport(name)
-    made = Door(Identity.from_seed(bytes([seed]) * 32), transport, EventLog(CLOCK))
-    transports: Mapping[str, Transport] = {"memory": transport}
-    made.links = Links(
-        made.identity,
-        transports,
-        CLOCK,
-        made.events,
-        greet=made.greet,
-        serve=made.serve,
-        known=lambda key: key in known,
-        visibility=visibility,
-    )
-    return made
 
 
 @asynccontextmanager
 async def two(visibility: Visibility = Visibility.OPEN, known: bool = False) -> AsyncIterator[tuple[Door, Door]]:
     network = MemoryNetwork(3)
-    dialer = door(network, "dialer", 1)
-    acceptor = door(network, "acceptor", 2, visibility, [dialer.identity.public] if known else [])
+    dialer = door(network, "dialer", identity(1))
+    acceptor = door(network, "acceptor", identity(2), visibility, [dialer.identity.public] if known else [])
     async with dialer.links.serving(), acceptor.links.serving():
         yield dialer, acceptor
 

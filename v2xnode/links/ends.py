@@ -10,9 +10,10 @@ from market.terms import EPOCH_HINT_BYTES, Hello, Subscribe
 from transports.errors import LinkExhausted, TransportError
 from transports.interface import Link, Pusher
 from transports.secure import Session
-from v2xnode.envelope import FrameInvalid, Item, Place, Plain, Reading, pack, place_of, unpack
+from v2xnode.envelope import FrameInvalid, Item, Place, Plain, Reading, in_full, pack, place_of, unpack
 from v2xnode.envelope import Link as EntryItem
 from v2xnode.links.greeting import RawItems
+from v2xnode.links.recalling import MAX_SHOWN, Chains, Meeting, held_for, is_recall
 
 REQUEST_TIMEOUT_MS = 10_000
 """Real time for one exchange: several retransmissions on the slowest bearer (protocol: every wait has a deadline)."""
@@ -32,6 +33,7 @@ class PeerLink:
     bearer: str
     session: Session
     hello: Hello
+    meeting: Meeting
     epoch: bytes = b""
     ours: Place | None = None
     theirs: tuple[Place, bytes] | None = None
@@ -39,11 +41,13 @@ class PeerLink:
 
     @property
     def peer(self) -> bytes:
-        return self.session.peer
+        """The node at the other end, by its genesis key."""
+        return self.meeting.peer
 
     def context(self, me: bytes, request_id: bytes | None, said: Sequence[bytes] = ()) -> Reading:
         """How to read this peer's items for one session. said: our newest words in it, see `Talk`."""
-        return Reading(me, self.peer, self.hello.epoch, request_id, self._prev, said)
+        keys = self.meeting.keys
+        return Reading(me, self.peer, self.hello.epoch, request_id, self._prev, said, self.session.peer, keys.signer_of)
 
     def _prev(self, _: bytes, epoch: bytes, seq: int) -> bytes | None:
         there = (epoch[:EPOCH_HINT_BYTES], seq)
@@ -121,10 +125,29 @@ class DialledLink(PeerLink):
 
     raw: Link
     traffic: Traffic
+    chains: Chains
 
     async def ask(self, items: Sequence[Item], *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> RawItems:
         """Send one frame and return the items of its answer. Raises LinkLost, and FrameInvalid for an answer that can't
-        be read or that says that our frame could not."""
+        be read or that says that our frame could not.
+
+        A peer that has lost entries of its own asks for them in place of an answer: it is shown them, and asked again.
+        """
+        answer = await self._exchange(items, timeout_ms)
+        if not is_recall(answer):
+            return answer
+        await self.show(answer, timeout_ms=timeout_ms)
+        return await self._exchange([in_full(item) for item in items], timeout_ms)
+
+    async def show(self, recall: RawItems, *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> None:
+        """Show the peer what it recalls, frame by frame. Raises LinkLost, FrameInvalid."""
+        for _ in range(MAX_SHOWN):
+            recall = await self._exchange(await held_for(self.chains, self.peer, recall), timeout_ms)
+            if not is_recall(recall):
+                return
+        raise FrameInvalid("The peer recalls without an end.")
+
+    async def _exchange(self, items: Sequence[Item], timeout_ms: int) -> RawItems:
         answer = await self.traffic.request(self.raw, self.pack(items), timeout_ms)
         return unpack(self.session.open(answer))
 

@@ -16,6 +16,7 @@ from v2xnode.identity import Identity, short
 from v2xnode.keeping import Keeper, kept_open
 from v2xnode.links.ends import REQUEST_TIMEOUT_MS, AcceptedLink, DialledLink, Traffic
 from v2xnode.links.greeting import Greeting, MakeGreeting, RawItems, held_in, opening_frame, read_hello
+from v2xnode.links.recalling import Chains, Meeting, NoChains, ask_all, held_for, is_recall
 
 ANSWERS_KEPT = 8
 """Newest answers of a link, given again when the bearer repeats a question whose answer got lost."""
@@ -40,6 +41,7 @@ class Links:
         serve: Serve,
         known: Callable[[bytes], bool],
         visibility: Visibility,
+        chains: Chains | None = None,
     ) -> None:
         self._identity = identity
         self._transports = transports
@@ -47,6 +49,7 @@ class Links:
         self._events = events
         self._greet = greet
         self._serve = serve
+        self._chains = chains or NoChains()
         self._acceptor = Acceptor(identity.seed, visibility=visibility, known=known, entropy=identity.entropy)
         self._accepted: dict[int, AcceptedLink] = {}
         self._number = 0
@@ -90,10 +93,23 @@ class Links:
             items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
             epoch = greeting.hello.epoch
+            meeting = await Meeting.begin(self._chains, opened.session.peer, hello, held_in(hello))
+            if meeting.peer != (remote or meeting.peer):
+                raise PeerError("Another node answers there.", code="other_peer")
             link = DialledLink(
-                bearer, opened.session, hello, epoch, held_in(hello), greeting.held, raw=raw, traffic=traffic
+                bearer,
+                opened.session,
+                hello,
+                meeting,
+                epoch,
+                held_in(hello),
+                greeting.held,
+                raw=raw,
+                traffic=traffic,
+                chains=self._chains,
             )
-            return link, rest
+            said_to = opened.session.peer if remote is None else remote
+            return link, await self._met(link, rest, opening, said_to)
         except LinkLost as problem:
             await raw.aclose()
             raise Unreachable(f"{address} does not answer over {bearer}: {problem}") from None
@@ -104,6 +120,21 @@ class Links:
             await raw.aclose()
             raise
 
+    async def _met(self, link: DialledLink, rest: RawItems, opening: Opening, said_to: bytes) -> RawItems:
+        """What the peer answers to our opening, once each end has seen what it has to see of the other.
+
+        Who could not hear it then, or has another name than that to which it was said, is told it again.
+        """
+        was_asked = is_recall(rest)
+        if was_asked:
+            await link.show(rest)
+        if link.meeting.question:
+            self._events.tell("recalls", peer=short(link.peer))
+            await ask_all(link.meeting, link.ask)
+        if was_asked or (link.peer != said_to and not rest):
+            return await link.ask(opening(link.peer))
+        return rest
+
     async def _shake(
         self,
         raw: Link,
@@ -111,7 +142,8 @@ class Links:
         remote: bytes | None,
         opening: Opening,
     ) -> tuple[Opened, Greeting]:
-        dialer = Dialer(self._identity.seed, remote=remote, entropy=self._identity.entropy)
+        key = None if remote is None else await self._chains.key_of(remote)
+        dialer = Dialer(self._identity.seed, remote=key, entropy=self._identity.entropy)
         if remote is not None:
             greeting = await self._greet(remote)
             frame = dialer.first(opening_frame(greeting, opening(remote)))
@@ -146,18 +178,31 @@ class Links:
         try:
             items = unpack(opened.payload)
             hello, rest = read_hello(items, opened.session, self._identity.public)
+            meeting = await Meeting.begin(self._chains, opened.session.peer, hello, held_in(hello))
             self._number += 1
-            link = AcceptedLink(bearer, opened.session, hello, ours=held_in(hello), number=self._number)
-            answer = await self._serve(link, rest)
+            link = AcceptedLink(bearer, opened.session, hello, meeting, ours=held_in(hello), number=self._number)
+            answer = await self._open(link, rest)
         except PeerError as problem:
             self._events.tell("link_refused", peer=short(opened.peer), code=problem.code, sentence=problem.sentence)
             self._acceptor.forget(opened.session)
             return None
         self._forget_lost()
         self._accepted[opened.session.local_id] = link
-        greeting = await self._greet(opened.peer)
+        greeting = await self._greet(link.peer)
         link.epoch, link.theirs = greeting.hello.epoch, greeting.held
-        return opened.reply(opening_frame(greeting, answer))
+        return opened.reply(opening_frame(greeting, [*meeting.question, *answer]))
+
+    async def _open(self, link: AcceptedLink, rest: RawItems) -> Sequence[Item]:
+        """The answer to what came with a greeting. Nothing to who has to show something first: then it asks again; nor
+        to a stranger who can't know yet by which name to call us."""
+        if link.meeting.question:
+            return ()
+        try:
+            return await self._serve(link, rest)
+        except PeerError:
+            if not self._identity.is_rotated:
+                raise
+            return ()
 
     async def _received(self, frame: bytes, received: Received, pusher: Pusher | None) -> bytes | None:
         link = self._accepted.get(received.session.local_id)
@@ -168,7 +213,7 @@ class Links:
             if pusher is not None:
                 link.end()
                 link.pusher = pusher
-            answer = link.pack(await self._serve(link, items))
+            answer = link.pack(await self._said(link, items))
         except PeerError as problem:
             self._events.tell("frame_refused", peer=short(link.peer), code=problem.code, sentence=problem.sentence)
             return received.session.seal(REFUSED)
@@ -176,6 +221,15 @@ class Links:
         while len(link.answers) > ANSWERS_KEPT:
             link.answers.popitem(last=False)
         return answer
+
+    async def _said(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
+        """The answer to a frame of a peer, who first shows what it has to."""
+        if is_recall(items):
+            return await held_for(self._chains, link.peer, items)
+        if not link.meeting.question:
+            return await self._serve(link, items)
+        await link.meeting.hear(items)
+        return link.meeting.question
 
     def _answered_before(self, frame: bytes) -> bytes | None:
         digest = hashlib.sha256(frame).digest()

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ledger.entry import EntryType, SignedEntry
-from ledger.errors import Full, LedgerError, Malformed, RemoteLedgerError
+from ledger.errors import Fork, Full, LedgerError, Malformed, RemoteLedgerError
+from ledger.fork import fork_of_entries
+from ledger.forks import keep_fork
 from ledger.transaction import Transaction
 from ledger.view import Lock, StoredEntry, View
 from market.errors import Reason, Refusal
@@ -41,6 +43,8 @@ class Submits(Protocol):
         ...
 
 
+TOLD_OUTSIDE = frozenset({EntryType.NET, EntryType.PAY, EntryType.RESOLVE})
+"""Entries that are told outside of sessions, also long after one."""
 LAST_WORDS = frozenset({EntryType.VOID, EntryType.CLOSE, EntryType.CLOSED})
 """Entries that end a session."""
 
@@ -106,20 +110,27 @@ class Books:
 
     async def receive(self, item: Link, letters: Sequence[Letter] = ()) -> bool:
         """Keep a peer's entry; False when it is held already. What it answers leaves the outbox, and what was locked
-        for an Accept that it rejects is free."""
+        for an Accept that it rejects is free. A second entry for a place is refused, and the proof of that is kept."""
         request_id = item.signed.request_id or b""
 
-        def work(transaction: Transaction) -> bool:
+        def work(transaction: Transaction) -> bool | Fork:
             _keep(transaction, request_id, letters)
+            try:
+                kept = transaction.receive(item.signed)
+            except ValueError as problem:  # the posting rule refuses what the peer signed
+                raise Malformed(str(problem)) from None
+            except Fork as fork:
+                keep_fork(transaction, fork_of_entries(fork.held, fork.shown))
+                return fork
             transaction.outbox_done(item.signed.entry.answers)
             if isinstance(item.message, Reject):
                 transaction.unlock(request_id)
-            try:
-                return transaction.receive(item.signed)
-            except ValueError as problem:  # the posting rule refuses what the peer signed
-                raise Malformed(str(problem)) from None
+            return kept
 
-        return await self.run(work)
+        kept = await self.run(work)
+        if isinstance(kept, Fork):
+            raise PeerError(str(kept), code=kept.code)
+        return kept
 
     async def decide(self, request_id: bytes, accept: bytes, check: Check) -> tuple[Link, Verdict]:
         """Append Confirm with its locks, or Reject, answering an Accept that is held: one commit with the check.
@@ -176,12 +187,14 @@ class Books:
         """The peer does not know this session: there is nobody to tell."""
         await self.run(lambda transaction: _say_no_more(transaction, request_id))
 
-    async def newest_of(self, peer: bytes) -> StoredEntry | None:
-        """The newest entry of a peer's chain that we hold."""
+    async def heads(self, peer: bytes | None) -> tuple[bytes, StoredEntry | None]:
+        """The epoch of our own chain, and the newest entry of a peer's that we hold."""
 
-        def work(transaction: Transaction) -> StoredEntry | None:
-            newest = transaction.newest_of(peer)
-            return None if newest is None else transaction.entry_at(peer, *newest)
+        def work(transaction: Transaction) -> tuple[bytes, StoredEntry | None]:
+            head = transaction.head()
+            newest = transaction.newest_of(peer) if peer else None
+            held = transaction.entry_at(peer, *newest) if peer and newest else None
+            return head.entry.epoch if head else b"", held
 
         return await self.run(work)
 
@@ -191,6 +204,11 @@ class Books:
 
     async def get(self, name: str) -> bytes | None:
         return await self.run(lambda transaction: transaction.get(name))
+
+
+def is_told_outside(signed: SignedEntry) -> bool:
+    """Whether an entry is told outside of sessions."""
+    return signed.entry.type in TOLD_OUTSIDE
 
 
 def stop_reason(view: View, request_id: bytes) -> Reason | None:
@@ -221,7 +239,7 @@ def _lock(transaction: Transaction, lock: Lock) -> None:
 def _say_no_more(transaction: Transaction, request_id: bytes, *, but: bytes = b"") -> None:
     """Nothing of a session has to be said any more, or only this entry."""
     for each in transaction.outbox():
-        if each.signed.request_id == request_id and each.signed.hash != but:
+        if each.signed.request_id == request_id and each.signed.hash != but and not is_told_outside(each.signed):
             transaction.outbox_done(each.signed.hash)
 
 

@@ -1,7 +1,7 @@
 """What we ask of others: needs, the deliveries that come of them, and those that a restart left to be settled."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,8 @@ class Buying:
     workshop: Workshop
     deliveries: Deliveries
     look: Look
+    ended: Callable[[bytes], None]
+    """Told the peer of each session that has ended."""
     set_ups: SetUps = field(default_factory=SetUps)
     _whereabouts: Whereabouts = field(init=False)
     _links: Links = field(init=False)
@@ -133,13 +135,16 @@ class Buying:
     def _begin(
         self, delivering: Delivering, channel: ClientChannel, first: Sequence[object], hints: Sequence[Place] = ()
     ) -> "asyncio.Task[Any]":
-        redial = Redial(self._redialling, delivering, channel, hints)
+        redial = Redial(self.redialling, delivering, channel, hints)
         delivering.redial = redial.want
         delivering.helpers = (channel.run(), redial.run())
-        return self.deliveries.begin(delivering, first)
+        task = self.deliveries.begin(delivering, first)
+        task.add_done_callback(lambda _: self.ended(delivering.peer))
+        return task
 
     @property
-    def _redialling(self) -> Redialling:
+    def redialling(self) -> Redialling:
+        """How this node finds its peers again."""
         return Redialling(self._links, self.events, self.books, self._whereabouts, self.look, self.identity.entropy)
 
     # what a restart left

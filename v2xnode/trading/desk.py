@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from market.errors import Reason
-from market.terms import Head, Hello
+from market.terms import Head, Hello, MessageType
 from market.units import ServiceBits
 from v2xnode.clock import Clock
 from v2xnode.config import Config
@@ -22,9 +22,13 @@ from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.buying import Buying
+from v2xnode.trading.calling import Calling
+from v2xnode.trading.cashier import Cashier
+from v2xnode.trading.correspondence import Correspondence
 from v2xnode.trading.deliveries import Deliveries
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Owner
+from v2xnode.trading.recollection import Recollection
 from v2xnode.trading.redial import Look
 from v2xnode.trading.remains import Remains, remains, running
 from v2xnode.trading.shop import Shop
@@ -50,9 +54,13 @@ class Desk:
     deliveries: Deliveries = field(init=False)
     shop: Shop = field(init=False)
     buying: Buying = field(init=False)
+    calling: Calling = field(init=False)
+    chain: Recollection = field(init=False)
+    correspondence: Correspondence = field(init=False)
+    cashier: Cashier = field(init=False)
     _acquaintances: Acquaintances = field(init=False)
-    _epoch: bytes = b""
-    _settling: "asyncio.Task[None] | None" = None
+    _is_open: bool = False
+    _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._acquaintances = Acquaintances(self.books)
@@ -63,8 +71,21 @@ class Desk:
         record, met = self.config.electrical.record(), self._acquaintances.met
         workshop = Workshop(who, record, self.connectors, books, clock, events, met)
         self.shop = Shop(who, clock, events, books, self.owner, workshop, self.deliveries)
+        self.chain = Recollection(books, clock, events)
+        self.correspondence = Correspondence(who, books, clock)
+        self.calling = Calling(self.correspondence, books, events, lambda: self.buying.redialling)
+        self.cashier = Cashier(books, self.calling, clock)
         self.buying = Buying(
-            self.config, who, clock, events, books, self.connectors, workshop, self.deliveries, self.look
+            self.config,
+            who,
+            clock,
+            events,
+            books,
+            self.connectors,
+            workshop,
+            self.deliveries,
+            self.look,
+            self.calling.want,
         )
 
     async def open(self, group: asyncio.TaskGroup, links: Links) -> None:
@@ -77,10 +98,10 @@ class Desk:
         head = await self.books.run(lambda transaction: transaction.head())
         if head is None:
             raise LocalError("The ledger has no chain of ours.", code="ledger_invalid")
-        self._epoch = head.entry.epoch
+        self._is_open = True
         await self._reopen_all()
         self.shop.is_open = True
-        self._settling = group.create_task(self._keep_settling())
+        self._tasks = [group.create_task(self._keep_settling()), group.create_task(self.calling.run())]
 
     async def _keep_settling(self) -> None:
         """For ever: what a fault left open, and what a provider has not heard, is tried again, more and more rarely."""
@@ -95,6 +116,7 @@ class Desk:
         paths to bring down."""
         try:
             held = [*await self.books.run(running), *await self.books.run(self.buying.unheard)]
+            to_tell = await self.calling.want_unheard()
         except LedgerRefused as problem:
             self._tell_fault(problem)
             return True
@@ -104,7 +126,7 @@ class Desk:
                 await self._reopen(request_id)
             except LedgerRefused as problem:
                 self._tell_fault(problem)
-        return bool(left)
+        return bool(left) or to_tell
 
     def _tell_fault(self, problem: LedgerRefused) -> None:
         self.events.tell("ledger_failed", code=problem.code, sentence=problem.sentence)
@@ -124,8 +146,8 @@ class Desk:
         """Power off everywhere first; then what settles within `settle_s` settles; then everything ends."""
         self.shop.is_open = False
         await self.stop("", Reason.SHUTDOWN)
-        if self._settling is not None:
-            self._settling.cancel()
+        for task in self._tasks:
+            task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(settle_s):
                 while left := self._busy_tasks():
@@ -156,14 +178,14 @@ class Desk:
 
     async def greet(self, peer: bytes | None) -> Greeting:
         """Our greeting, with the newest entry of the peer's chain that we hold. Raises LocalError before `open`."""
-        if not self._epoch:
+        if not self._is_open:
             raise LocalError("The node is starting.", code="starting")
-        held = await self.books.newest_of(peer) if peer else None
+        epoch, held = await self.books.heads(peer)
         hello = Hello(
             services=self.provides,
             electrical=self.config.electrical.record(),
             currency=self.config.node.currency,
-            epoch=self._epoch,
+            epoch=epoch,
             holds=() if held is None else (Head(*place_of(held.entry)),),
         )
         return Greeting(hello, held.hash if held else b"")
@@ -185,6 +207,8 @@ class Desk:
 
     async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer one frame of a peer. Raises PeerError for what breaks the rules."""
+        if items and items[0][0] == MessageType.CORRESPOND:
+            return await self.correspondence.serve(link, items)
         return await self.shop.serve(link, items)
 
     async def buy(self, wish: Wish, providers: Sequence[Heard], *, only: str = "") -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.forks import is_forked
 from ledger.view import Lock
 from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
@@ -92,6 +93,7 @@ class Need:
         """
         try:
             await self._asking.ask_all(providers)
+            await self._leave_forked()
             if self._withdrawn:  # nothing is accepted yet, so there is nothing to void
                 raise RefusedByLimit(Reason.WITHDRAWN.sentence, code=Reason.WITHDRAWN.code)
             if not self._asked:
@@ -101,6 +103,14 @@ class Need:
             await asyncio.shield(self._take_back())
             await self._asking.leave(b"")
             raise
+
+    async def _leave_forked(self) -> None:
+        """Whoever signed two histories of its ledger is agreed with no more, whatever it offers."""
+        peers = {request_id: asked.link.peer for request_id, asked in self._asked.items()}
+        forked = await self.books.run(lambda view: [each for each, peer in peers.items() if is_forked(view, peer)])
+        for request_id in forked:
+            self.events.tell("refused", request_id, peer=short(peers[request_id]), code=Reason.FORKED.code)
+            await self._asked.pop(request_id).link.aclose()
 
     # agreeing
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ledger.forks import is_forked
 from ledger.view import Lock, View
 from market.errors import Reason, Refusal
 from market.policy import (
@@ -207,6 +208,7 @@ class Owner:
             strangers_debt_micro=sum(micro for each, micro in owed.items() if not self._is_known(each))
             + sum(micro for name, micro in debts.items() if name not in known),
             peer_known=self._is_known(peer),
+            peer_forked=is_forked(view, peer),
         )
 
     def _is_known(self, peer: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Reaching the provider of a session again: where it was reached, best first, and wherever it is heard now."""
+"""Reaching a peer again, a session's provider above all: where it was reached, best first, and where it is heard."""
 
 import asyncio
 from collections import Counter
@@ -8,13 +8,13 @@ from functools import partial
 
 from market.delivery import OwnerStop
 from market.errors import Reason
-from market.terms import Resume
+from market.terms import Correspond, Resume
 from v2xnode.discovery import Heard, in_fair_order
 from v2xnode.entropy import Entropy
 from v2xnode.envelope import Plain
 from v2xnode.errors import NodeError, Unreachable
 from v2xnode.events import EventLog
-from v2xnode.links import DialledLink, Links
+from v2xnode.links import DialledLink, Links, RawItems
 from v2xnode.trading.books import Books
 from v2xnode.trading.client_channel import ClientChannel
 from v2xnode.trading.delivering import Delivering
@@ -27,12 +27,12 @@ the provider's key, and those who repeat the provider's have to share with them.
 
 Look = Callable[[], Awaitable[Sequence[Heard]]]
 """Looks around on every bearer."""
-Reached = tuple[DialledLink, bool]
+Reached = tuple[DialledLink, RawItems]
 
 
 @dataclass(frozen=True, slots=True)
 class Redialling:
-    """How this node finds the providers of its sessions again."""
+    """How this node finds its peers again."""
 
     links: Links
     events: EventLog
@@ -41,37 +41,40 @@ class Redialling:
     look: Look
     entropy: Entropy
 
-    async def resume(self, peer: bytes, request_id: bytes, hints: Sequence[Place] = ()) -> Reached:
-        """A new link to a session's provider, by its key; and whether the provider still knows the session.
+    async def resume(self, peer: bytes, request_id: bytes, hints: Sequence[Place] = ()) -> tuple[DialledLink, bool]:
+        """A new link to a session's provider, and whether the provider still knows the session. Raises Unreachable."""
+        link, items = await self.reach(peer, Resume(request_id), hints)
+        return link, not items  # a session that goes on is answered with nothing
+
+    async def reach(self, peer: bytes, why: Resume | Correspond, hints: Sequence[Place] = ()) -> Reached:
+        """A new link to a peer, by its key, opened with these words; and what it answered.
 
         Where it was reached, or may be (hints), is tried at once, a bearer after the other, and beside it wherever it
         is heard now. Raises Unreachable when it answers nowhere.
         """
         known = list(dict.fromkeys([*self.whereabouts.of(peer), *hints]))
         race = Race[Reached](_leave)
-        reached = await race.run(self._waves(peer, request_id, known), self._seen(peer, request_id, frozenset(known)))
+        reached = await race.run(self._waves(peer, why, known), self._seen(peer, why, frozenset(known)))
         if reached is None:
-            raise Unreachable("The provider of this session answers nowhere.")
+            raise Unreachable("The peer answers nowhere.")
         return reached
 
-    def _waves(self, peer: bytes, request_id: bytes, places: Iterable[Place]) -> list[Wave[Reached]]:
+    def _waves(self, peer: bytes, why: Resume | Correspond, places: Iterable[Place]) -> list[Wave[Reached]]:
         waves = self.whereabouts.waves(peer, places)
-        return [[partial(self._dial, peer, request_id, place) for place in wave] for wave in waves]
+        return [[partial(self._dial, peer, why, place) for place in wave] for wave in waves]
 
-    async def _dial(self, peer: bytes, request_id: bytes, place: Place) -> Reached | None:
-        said = [Plain(Resume(request_id))]
+    async def _dial(self, peer: bytes, why: Resume | Correspond, place: Place) -> Reached | None:
         try:
-            link, items = await self.links.dial(place.bearer, place.address, peer, lambda _: said)
+            return await self.links.dial(place.bearer, place.address, peer, lambda _: [Plain(why)])
         except NodeError as problem:
-            self.events.tell("redial_failed", request_id, code=problem.code, sentence=problem.sentence)
+            self.events.tell("redial_failed", why.session_id, code=problem.code, sentence=problem.sentence)
             return None
-        return link, not items  # a session that goes on is answered with nothing
 
-    async def _seen(self, peer: bytes, request_id: bytes, known: frozenset[Place]) -> list[Wave[Reached]]:
+    async def _seen(self, peer: bytes, why: Resume | Correspond, known: frozenset[Place]) -> list[Wave[Reached]]:
         """Where the peer is heard, or somebody who may be the peer: the first message tells nobody else anything."""
         likely = [each for each in await self.look() if each.peer in (peer, None)]
         places = [Place(each.sighting.bearer, each.sighting.address) for each in in_fair_order(likely, self.entropy)]
-        return self._waves(peer, request_id, _some_of_each([place for place in places if place not in known]))
+        return self._waves(peer, why, _some_of_each([place for place in places if place not in known]))
 
 
 def _some_of_each(places: Iterable[Place]) -> list[Place]:

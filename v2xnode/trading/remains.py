@@ -11,7 +11,7 @@ from market.units import Role
 from v2xnode.envelope import Link, message_of
 from v2xnode.settling.bill import held_from_accept
 from v2xnode.settling.trades import trade
-from v2xnode.trading.books import stop_reason
+from v2xnode.trading.books import is_told_outside, stop_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def remains(view: View, request_id: bytes) -> Remains | None:
         return None
     held, offer_hash = held_from_accept(found)
     stands = standing(found.role, found.offer, held)
-    unsaid = [each.signed for each in view.outbox(found.peer) if each.signed.request_id == request_id]
+    waiting = [each.signed for each in view.outbox(found.peer) if each.signed.request_id == request_id]
+    unsaid = [signed for signed in waiting if not is_told_outside(signed)]
     return Remains(
         request_id=request_id,
         role=found.role,
@@ -101,6 +102,6 @@ def running(view: View) -> list[bytes]:
 def unheard(view: View) -> list[bytes]:
     """Sessions of which a provider lacks something that we as its client have written, and which hold no lock."""
     busy = set(running(view))
-    waiting = dict.fromkeys(each.signed.request_id for each in view.outbox())
+    waiting = dict.fromkeys(each.signed.request_id for each in view.outbox() if not is_told_outside(each.signed))
     found = [trade(view, request_id) for request_id in waiting if request_id is not None and request_id not in busy]
     return [each.request_id for each in found if each is not None and each.role is Role.CLIENT]

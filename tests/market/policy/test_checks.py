@@ -41,6 +41,7 @@ LISTED = frozenset({CLIENT})
         ({"strangers": StrangerRule.NO}, {}, Reason.NOT_LISTED),
         ({"strangers": StrangerRule.NO}, {"peer_known": True}, None),
         ({"strangers": StrangerRule.YES}, {}, None),
+        ({"allow": LISTED}, {"peer_known": True, "owner_said_yes": True, "peer_forked": True}, Reason.FORKED),
     ],
 )
 def test_who_is_welcome(limits: dict[str, Any], commitments: dict[str, Any], reason: Reason | None) -> None:

@@ -6,30 +6,23 @@ few seconds, then the bearers, then the ledger.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
-from ledger.directory import DirectoryLock
-from ledger.store import Ledger
 from ledger.transaction import Transaction
-from ledger.writer import Writer
-from market.errors import Reason, TermsInvalid
-from market.units import MAX_DURATION_MS, MAX_ENERGY_WH, MAX_POWER_W, MAX_PRICE_MICRO_PER_KWH, Service
+from market.errors import Reason
+from market.units import Service
 from transports.interface import IDENTIFIER_BYTES, Announcement, Sighting, Transport
 from transports.secure import Visibility
-from v2xnode.bearers import open_bearers
-from v2xnode.clock import Clock, real_clock
-from v2xnode.config import Config, load_config
-from v2xnode.control import Tell, serving_control
+from v2xnode.clock import Clock
+from v2xnode.config import Config
 from v2xnode.discovery import LOOK_MS, Discovery, Heard, in_fair_order
 from v2xnode.errors import Unreachable, UsageError
 from v2xnode.events import EventLog
 from v2xnode.groups import errors_as_they_are
-from v2xnode.identity import Identity, load_identity
+from v2xnode.identity import Identity
 from v2xnode.links import Links
-from v2xnode.paths import Connectors, open_connectors
-from v2xnode.settling.money import posting_rule
+from v2xnode.paths import Connectors
 from v2xnode.settling.trades import describe, trade, trades
 from v2xnode.trading.asking import Wish
 from v2xnode.trading.books import Books
@@ -67,6 +60,7 @@ class Node:
             events,
             greet=self._desk.greet,
             serve=self._desk.serve,
+            chains=self._desk.chain,
             known=self._desk.is_known,
             visibility=Visibility(config.node.visibility.value),
         )
@@ -171,6 +165,10 @@ class Node:
         """Say yes to a stranger who has asked: its node id. Raises UsageError for a name that is nobody's."""
         return (await self._desk.owner.allow(name)).hex()
 
+    async def account(self, step: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One of the owner's steps about money after the trades, by its name in `settling.steps.STEPS`."""
+        return await self._desk.cashier.take(step, params)
+
     async def stop(self, request_id: str = "", reason: Reason = Reason.STOPPED_BY_OWNER) -> list[str]:
         """Stop one delivery, or all: power off now, settle after. The request ids stopped."""
         return await self._desk.stop(request_id, reason)
@@ -182,144 +180,3 @@ def _typed(address: str) -> Heard:
     if not bearer or not place:
         raise UsageError("An address is a bearer, a colon and the place, e.g. coap:192.0.2.7:5701.", code="malformed")
     return Heard(Sighting(bearer, place, Announcement(0, 0, bytes(IDENTIFIER_BYTES)), 0), None)
-
-
-@asynccontextmanager
-async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) -> AsyncIterator[Node]:
-    """Run the node of a data directory, with its control socket; over the configured bearers, or over these.
-
-    Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do.
-    """
-    config, identity = load_config(data), load_identity(data)
-    clock = clock_of(config)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(DirectoryLock(data))
-        where = config.ledger_at(data)
-        writer = stack.enter_context(Writer(lambda: Ledger.open(where, identity.signer, posting_rule=posting_rule)))
-        connectors = await stack.enter_async_context(open_connectors(config))
-        events = EventLog(clock)
-        transports = open_bearers(config, identity.seed) if bearers is None else bearers
-        node = Node(config, identity, clock, events, Books(writer, clock), transports, connectors)
-        await stack.enter_async_context(node.running())
-        await stack.enter_async_context(serving_control(data, Doorkeeper(node).dispatch))
-        yield node
-
-
-def clock_of(config: Config) -> Clock:
-    """The world's clock as configured; the machine's own where nothing is."""
-    section = config.clock
-    if section.world_origin_ms == section.real_origin_ms == 0:
-        return real_clock(section.speed)
-    return Clock(section.speed, section.world_origin_ms, section.real_origin_ms)
-
-
-class Doorkeeper:
-    """Commands of the control socket, each to a method of the node."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    async def dispatch(self, method: str, params: dict[str, Any], tell: Tell) -> Any:
-        """Do one command. Raises UsageError for one that does not exist, or values that can't be meant."""
-        doing = _COMMANDS.get(method)
-        if doing is None:
-            raise UsageError(f"There is no command {method!r:.40}.", code="unknown_command")
-        with self._node.events.listening() as events:
-            telling = asyncio.create_task(_tell(events, tell))
-            try:
-                return await doing(self._node, params)
-            except TermsInvalid as problem:
-                raise UsageError(str(problem), code=problem.code) from None
-            finally:
-                telling.cancel()
-
-
-async def _tell(events: Any, tell: Tell) -> None:
-    async for event in events:
-        tell(event.as_json())
-
-
-async def _status(node: Node, _: dict[str, Any]) -> Any:
-    return await node.status()
-
-
-async def _discover(node: Node, params: dict[str, Any]) -> Any:
-    found = await node.discover(_whole(params, "window_ms", 100, 60_000, LOOK_MS))
-    now_ms = node.link_ms()
-    return {"bearers": node.bearers, "sightings": [heard.as_json(now_ms) for heard in found]}
-
-
-async def _request(node: Node, params: dict[str, Any]) -> Any:
-    energy_wh = _whole(params, "energy_wh", 1, MAX_ENERGY_WH)
-    wish = Wish(
-        service=_service(params),
-        energy_wh=energy_wh,
-        energy_min_wh=_whole(params, "energy_min_wh", 1, energy_wh, energy_wh),
-        power_max_w=_whole(params, "power_max_w", 1, MAX_POWER_W),
-        price_max_micro_per_kwh=_whole(params, "price_max_micro_per_kwh", 0, MAX_PRICE_MICRO_PER_KWH),
-        window_ms=_whole(params, "window_ms", 1, MAX_DURATION_MS),
-    )
-    return await node.request(
-        wish,
-        peer=_node_id(params, "peer"),
-        address=_text(params, "address"),
-        look_ms=_whole(params, "look_ms", 100, 60_000, LOOK_MS),
-    )
-
-
-def _whole(params: dict[str, Any], name: str, low: int, high: int, default: int | None = None) -> int:
-    """A whole number within its bounds. Raises UsageError."""
-    value = params.get(name, default)
-    if type(value) is not int or not low <= value <= high:
-        raise UsageError(f"{name} is a whole number from {low} to {high}.", code="malformed")
-    return value
-
-
-def _text(params: dict[str, Any], name: str) -> str:
-    value = params.get(name, "")
-    if not isinstance(value, str) or len(value) > 200:
-        raise UsageError(f"{name} is text of at most 200 characters.", code="malformed")
-    return value
-
-
-def _node_id(params: dict[str, Any], name: str) -> str:
-    """A node id, or how it begins. Raises UsageError."""
-    value = _text(params, name).lower()
-    if len(value) > 64 or not set(value) <= set("0123456789abcdef"):
-        raise UsageError(f"{name} is a node id: up to 64 hexadecimal digits.", code="malformed")
-    return value
-
-
-def _service(params: dict[str, Any]) -> Service:
-    name = _text(params, "service")
-    if name not in Service.__members__:
-        raise UsageError(f"service is one of {', '.join(Service.__members__)}.", code="malformed")
-    return Service[name]
-
-
-async def _trades(node: Node, _: dict[str, Any]) -> Any:
-    return await node.trades()
-
-
-async def _allow(node: Node, params: dict[str, Any]) -> Any:
-    return await node.allow(_node_id(params, "peer"))
-
-
-async def _events(node: Node, params: dict[str, Any]) -> Any:
-    since = _whole(params, "since", 0, 2**62, 0)
-    return [event.as_json() for event in node.events.since(since, _text(params, "kind") or None)]
-
-
-async def _stop(node: Node, params: dict[str, Any]) -> Any:
-    return await node.stop(_text(params, "request_id"))
-
-
-_COMMANDS = {
-    "status": _status,
-    "discover": _discover,
-    "request": _request,
-    "trades": _trades,
-    "stop": _stop,
-    "events": _events,
-    "allow": _allow,
-}

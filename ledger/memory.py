@@ -1,0 +1,110 @@
+"""What we and a peer hold of each other's chains: found when we meet, so that a ledger that lost its end gets it back.
+
+A peer keeps our entries of the trades that we had with it. After a restored backup, or on a card that forgot its
+last writes, those are the only copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sqlalchemy import bindparam, func, select
+
+from ledger import schema
+from ledger.entry import EntryType
+from ledger.statements import Prepared
+from ledger.view import MAX_ROWS, StoredEntry, StoredMessage, View
+
+MAX_TRADES_SHOWN: Final = 1_000
+"""With one peer, the newest: more than a ledger can lose between two backups."""
+_STRIDE: Final = 2 * MAX_ROWS + 1
+"""Numbers for each trade: its messages and its entries, each bounded by the view."""
+
+_E: Final = schema.entry.c
+_AFTER: Final = schema.entry.alias("after")
+_OF_NODE: Final = _E.node == bindparam("node")
+_EPOCHS: Final = Prepared(select(_E.epoch).where(_OF_NODE).group_by(_E.epoch).order_by(func.min(_E.position)))
+_ENDS: Final = Prepared(  # entries behind which one is missing
+    select(func.min(_E.seq))
+    .select_from(
+        schema.entry.outerjoin(
+            _AFTER,
+            (_AFTER.c.node == _E.node) & (_AFTER.c.epoch == _E.epoch) & (_AFTER.c.seq == _E.seq + 1),
+        )
+    )
+    .where(_OF_NODE, _E.epoch == bindparam("epoch"), _AFTER.c.seq.is_(None))
+)
+_TRADES: Final = Prepared(
+    select(_E.request_id)
+    .where(_OF_NODE, _E.epoch == bindparam("epoch"), _E.seq >= bindparam("seq"), _E.request_id.is_not(None))
+    .group_by(_E.request_id)
+    .order_by(func.min(_E.position))
+)
+
+Held: TypeAlias = StoredMessage | StoredEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A place of a chain as a greeting names it: how the epoch begins, and the sequence number in it."""
+
+    epoch_begins: bytes
+    seq: int
+
+
+def misses(view: View, claimed: Claim) -> Claim | None:
+    """From where on our own chain lacks what a peer says it holds; None where we hold the entry at that place.
+
+    The peer may be lying: nothing follows from this but a question.
+    """
+    ours = [epoch for epoch in _epochs(view, view.node) if epoch.startswith(claimed.epoch_begins)]
+    if any(view.hash_at(view.node, epoch, claimed.seq) for epoch in ours):
+        return None
+    if ours:
+        return Claim(claimed.epoch_begins, min(_first_gap(view, epoch) for epoch in ours))
+    live = view.keys_of(view.node).live  # an epoch that we have forgotten began behind what we hold of this one
+    return Claim(live[: len(claimed.epoch_begins)], _first_gap(view, live))
+
+
+def own_keys(view: View, *, after: int) -> Iterator[tuple[int, Held]]:
+    """The KEY entries of our own chain, numbered from 1, behind the number `after`."""
+    numbered = enumerate(view.apart(EntryType.KEY, view.node), start=1)
+    return ((number, each) for number, each in numbered if number > after)
+
+
+def shown_to(view: View, node: bytes, lost: Claim, *, after: int) -> Iterator[tuple[int, Held]]:
+    """What we hold of the trades in which `node` signed entries from the place `lost` on: of each its messages, then
+    its entries, both parties', in the order of arrival. Each comes with its number, which rises; only those behind
+    the number `after`, 0 for all. A trade is not read before its turn.
+    """
+    trades = _trades_from(view, node, lost)[-MAX_TRADES_SHOWN:]
+    for place in range(after // _STRIDE, len(trades)):
+        rows: list[Held] = [*view.messages(trades[place]), *view.entries(trades[place])]
+        numbered = enumerate(rows, start=place * _STRIDE + 1)
+        yield from ((number, each) for number, each in numbered if number > after)
+
+
+def _epochs(view: View, node: bytes) -> list[bytes]:
+    """Those of `node` of which any entry is held, in the order of arrival."""
+    return [epoch for (epoch,) in view.rows(_EPOCHS, node=node)]
+
+
+def _first_gap(view: View, epoch: bytes) -> int:
+    """The lowest place of an epoch of ours that is not held."""
+    if view.hash_at(view.node, epoch, 0) is None:
+        return 0
+    ((last,),) = view.rows(_ENDS, node=view.node, epoch=epoch)
+    return int(last) + 1
+
+
+def _trades_from(view: View, node: bytes, lost: Claim) -> list[bytes]:
+    """Those in which `node` signed at that place or later in its epoch, or in any epoch heard of after it."""
+    epochs = _epochs(view, node)
+    begin = next((at for at, epoch in enumerate(epochs) if epoch.startswith(lost.epoch_begins)), 0)
+    found: dict[bytes, None] = {}
+    for epoch in epochs[begin:]:
+        seq = lost.seq if epoch.startswith(lost.epoch_begins) else 0
+        found.update((request_id, None) for (request_id,) in view.rows(_TRADES, node=node, epoch=epoch, seq=seq))
+    return list(found)

@@ -1,0 +1,50 @@
+"""A data directory becomes a running node."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from ledger.directory import DirectoryLock
+from ledger.store import Ledger
+from ledger.writer import Writer
+from transports.interface import Transport
+from v2xnode.bearers import open_bearers
+from v2xnode.clock import Clock, real_clock
+from v2xnode.config import Config, load_config
+from v2xnode.control import serving_control
+from v2xnode.events import EventLog
+from v2xnode.identity import load_identity
+from v2xnode.node.doorkeeper import Doorkeeper
+from v2xnode.node.node import Node
+from v2xnode.paths import open_connectors
+from v2xnode.settling.money import posting_rule
+from v2xnode.trading.books import Books
+
+
+@asynccontextmanager
+async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) -> AsyncIterator[Node]:
+    """Run the node of a data directory, with its control socket; over the configured bearers, or over these.
+
+    Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do.
+    """
+    config, identity = load_config(data), load_identity(data)
+    clock = clock_of(config)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DirectoryLock(data))
+        where = config.ledger_at(data)
+        writer = stack.enter_context(Writer(lambda: Ledger.open(where, identity.signer, posting_rule=posting_rule)))
+        connectors = await stack.enter_async_context(open_connectors(config))
+        events = EventLog(clock)
+        transports = open_bearers(config, identity.seed) if bearers is None else bearers
+        node = Node(config, identity, clock, events, Books(writer, clock), transports, connectors)
+        await stack.enter_async_context(node.running())
+        await stack.enter_async_context(serving_control(data, Doorkeeper(node).dispatch))
+        yield node
+
+
+def clock_of(config: Config) -> Clock:
+    """The world's clock as configured; the machine's own where nothing is."""
+    section = config.clock
+    if section.world_origin_ms == section.real_origin_ms == 0:
+        return real_clock(section.speed)
+    return Clock(section.speed, section.world_origin_ms, section.real_origin_ms)
