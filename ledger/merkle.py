@@ -251,7 +251,5 @@ def _is_whole(size: int) -> bool:
 
 
 def _check_form(hashes: Sequence[bytes]) -> None:
-    if len(hashes) > MAX_PROOF_HASHES + 2:
-        raise BadProof(f"a proof has {MAX_PROOF_HASHES} hashes at most")
     if any(len(each) != HASH_BYTES for each in hashes):
         raise BadProof(f"a hash has {HASH_BYTES} bytes")

@@ -15,6 +15,7 @@ from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from ledger.entry import EntryType
 from ledger.fork import ForkProof, Statement, fork_of_entries
 from ledger.forks import keep_fork
+from ledger.merkle import leaf_hash, root_of
 from ledger.note import Note
 from ledger.proving import Cosignature, HeldCheckpoint, append_checkpoint, append_witness
 from ledger.reader import LedgerReader
@@ -151,6 +152,19 @@ def test_what_is_wrong_is_named(path: Path, name: str) -> None:
     fault = audited(path)
     assert fault is not None
     assert (fault.table, fault.position, fault.column, fault.code) == ("entry", position, "body", code)
+
+
+def test_a_checkpoint_is_of_all_entries_before_it(path: Path) -> None:
+    """Its root is right, and its size is one more: the key and the place of another checkpoint."""
+    with open_ledger(path) as ledger:
+        held = checkpointed(ledger)
+        own = ledger.transact(lambda tx: tx.payloads(CLIENT.public, held.epoch, 0, 1_000))
+        root = root_of(leaf_hash(payload) for payload in own)
+        body = note_body(replace(held.checkpoint, size=len(own) + 1, root=root))
+        ledger.transact(lambda tx: tx.append(EntryType.CHECKPOINT, body))
+    fault = audited(path)
+    assert fault is not None
+    assert fault.code == "wrong_checkpoint"
 
 
 def last_position(transaction: Transaction) -> int:

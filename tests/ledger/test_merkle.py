@@ -16,6 +16,7 @@ from ledger.merkle import (
     Frontier,
     Tree,
     leaf_hash,
+    node_hash,
     root_of,
     verify_consistency,
     verify_inclusion,
@@ -199,6 +200,14 @@ def test_sizes_between_which_nothing_grew_prove_nothing(old: int, size: int, pro
 def test_nothing_grew_out_of_an_empty_tree_with_a_root() -> None:
     verify_consistency(0, EMPTY_ROOT, 1, MANY[0], [])
     refused_consistency(0, MANY[0], 1, MANY[0], [])
+
+
+def test_a_proof_does_not_go_on_above_the_root() -> None:
+    above = node_hash(MANY[9], MANY[0])
+    refused_inclusion(MANY[0], 0, 1, above, [MANY[9]])
+    tree = Tree(MANY[:5])
+    longer = [*tree.consistency_proof(3), MANY[9]]
+    refused_consistency(3, node_hash(MANY[9], tree.root(3)), 5, node_hash(MANY[9], tree.root()), longer)
 
 
 def test_a_proof_is_bounded() -> None:

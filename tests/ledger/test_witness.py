@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -67,8 +68,8 @@ def test_what_is_remembered_lasts(ledger: Ledger, where: Where) -> None:
 
 def test_a_smaller_one_is_answered_with_what_is_remembered(ledger: Ledger) -> None:
     cosigned(ledger, 9)
-    for tree in (HONEST, OTHER):
-        assert shown(ledger, 8, 8, tree) == note(9)
+    for tree, old in itertools.product((HONEST, OTHER), (0, 8, 9)):
+        assert shown(ledger, 8, old, tree) == note(9)
     assert not ledger.transact(lambda tx: is_forked(tx, PROVIDER.public))
 
 
