@@ -1,4 +1,5 @@
-"""One life of two machines, in a process of its own: both start, look whether all is there, and trade until the end.
+"""One life of machines, in a process of its own, and what two do with it who trade: start, look whether all is there,
+and go on until the end.
 
 SQLite itself says how far a transaction is: its trace names each statement as it begins.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 import random
 import sqlite3
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sqlalchemy import Engine, event
 
@@ -47,18 +49,23 @@ class Life:
     cache_pages: int = 0
 
 
-def live(life: Life, witness: Witness, said: int, log: int) -> None:
-    """Until death, or until all is settled. What is found is said into the open file `said`."""
+Acts: TypeAlias = Callable[[Life, Shim, Mouth], None]
+"""What a life consists of: it ends by death, or by itself."""
+
+
+def live(life: Life, acts: Acts, witness: Witness, said: int, log: int) -> None:
+    """Until death, or until all is done. What is found is said into the open file `said`."""
     shim, mouth = Shim(), Mouth(witness, said)
     event.listen(Engine, "connect", _Connections(life, shim, mouth).made)
     shim.begin(life.directory, log, life.death or Death("", Stage.OPENING, sys.maxsize))
     try:
-        _live(life, shim, mouth)
+        acts(life, shim, mouth)
     except LedgerError as error:
         mouth.note(f"broken: {error.code}")
 
 
-def _live(life: Life, shim: Shim, mouth: Mouth) -> None:
+def trade(life: Life, shim: Shim, mouth: Mouth) -> None:
+    """Both start, look, and trade until death; without one until all is settled."""
     client, provider = (_start(life, name, shim) for name in MACHINES)
     _look_around(client, provider, mouth)
     if life.death is None:
@@ -120,8 +127,8 @@ class _Connections:
         if path in self._known:
             return
         self._known.add(path)
-        driver.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        driver.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # it is read back where it is needed first
         frames = int.from_bytes(Path(f"{path}-shm").read_bytes()[_FRAMES_AT], sys.byteorder)
         if frames:
-            self.mouth.note("recovered")
+            self.mouth.note("logs recovered")
             self.mouth.note("frames recovered", frames)

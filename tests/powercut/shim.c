@@ -2,7 +2,7 @@
  * a log, nothing is really synced, and at the n-th operation of a plan the process is gone (SIGKILL). platter.py
  * reads the log, and says what would have been on the disk.
  *
- * 64-bit Linux with glibc, one thread. Calls that are not here (writev, rename, a mapped database) are not forgotten in
+ * 64-bit Linux with glibc, one thread. Calls that are not here (writev, linkat, a mapped database) are not forgotten in
  * silence: the log would no longer make the files that are there, and platter.py compares the two after each death. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,15 +11,17 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #undef _FORTIFY_SOURCE
 
-enum operation { OPEN = 1, WRITE, RESIZE, SYNC, UNLINK, CLOSE, REACH, DEATH };
+enum operation { OPEN = 1, WRITE, RESIZE, SYNC, UNLINK, CLOSE, REACH, DEATH, MKDIR, RENAME };
 enum { CREATED = 1, EMPTIED = 2 };
 enum { MAX_FILES = 1024 };
 
@@ -168,6 +170,27 @@ int unlink(const char *path) {
     if (is_below(path)) count(path);
     int result = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
     if (is_below(path) && !result) note(UNLINK, 0, -1, 0, path, strlen(path));
+    return result;
+}
+
+int mkdir(const char *path, mode_t mode) {
+    if (is_below(path)) count(path);
+    int result = (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+    if (is_below(path) && !result) note(MKDIR, 0, -1, 0, path, strlen(path));
+    return result;
+}
+
+int rename(const char *from, const char *to) {
+    if (is_below(from)) count(from);
+    int result = (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    if (is_below(from) && !result) {
+        char both[2 * PATH_MAX];
+        size_t size = strlen(from) + 1 + strlen(to);
+        if (size >= sizeof both) abort();
+        strcpy(both, from);
+        strcpy(both + strlen(from) + 1, to);
+        note(RENAME, 0, -1, 0, both, size);
+    }
     return result;
 }
 

@@ -34,6 +34,8 @@ class Operation(IntEnum):
     CLOSE = 6
     REACH = 7
     DEATH = 8
+    MKDIR = 9
+    RENAME = 10
 
 
 class Stage(IntEnum):
@@ -51,7 +53,8 @@ REACHED: Final = "@"
 
 
 class Record(NamedTuple):
-    """One operation. file: the descriptor; offset: of a write, or the new size; data: what was written, or a path."""
+    """One operation. file: the descriptor; offset: of a write, or the new size; data: what was written, or a path; of a
+    rename both, with a zero byte between."""
 
     operation: Operation
     stage: Stage

@@ -1,5 +1,5 @@
-"""A seed's story: life after life of two machines, each ended by a power cut or a kill, and a last one in which they
-settle. It runs in a process that was started with the shim; each life is a fork of it.
+"""A seed's story: life after life, each ended by a power cut or a kill, and a last one in which all is done. It runs in
+a process that was started with the shim; each life is a fork of it.
 
 Prints an outcome as JSON for each seed: `python -m tests.powercut.story HOW WEAKENED FIRST STOP STEP`.
 """
@@ -10,19 +10,24 @@ import gc
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-from tests.powercut.life import MACHINES, Life, live
+from ledger.store import FILE_NAME
+from tests.ledger import old
+from tests.powercut.life import MACHINES, Acts, Life, live, trade
 from tests.powercut.platter import Keep, Platter, ways
 from tests.powercut.shim import REACHED, Death, Operation, Record, Stage, records
+from tests.powercut.upgrading import MACHINE, upgrade
 from tests.powercut.witness import Witness
 
 LIVES: Final = 5
@@ -45,10 +50,15 @@ FINDINGS: Final = ("lost", "forked", "halved", "unsound", "refused", "broken")
 
 
 class How(StrEnum):
-    """What ends a life."""
+    """What ends a life of two who trade, or of one who migrates a ledger that older software left."""
 
     CUT = "cut"
     KILL = "kill"
+    UPGRADE = "upgrade"
+
+
+UPGRADE_CUT: Final = 160
+"""So many operations copy and migrate the old ledger of the tests."""
 
 
 class Failed(Exception):
@@ -85,12 +95,16 @@ class Story:
         self._chance = random.Random(f"{how} {seed}")
         self._witness = Witness()
         self._counted: Counter[str] = Counter()
-        self._disks = [Platter(directory / name) for name in MACHINES]
+        self._acts: Acts = upgrade if how is How.UPGRADE else trade
+        self._disks = [Platter(directory / name) for name in ([MACHINE] if how is How.UPGRADE else MACHINES)]
 
     def play(self) -> Outcome:
         """All of it, or up to a ledger that does not open any more. Raises Failed."""
         for disk in self._disks:
             disk.directory.mkdir()
+            if self._how is How.UPGRADE:
+                disk.put(FILE_NAME, old.FILE.read_bytes())
+                _write(disk.directory, disk.seen)
         for number in range(LIVES):
             if self._run(self._draw(number)):
                 break
@@ -103,15 +117,16 @@ class Story:
     def _draw(self, number: int) -> Life:
         chance = self._chance
         pages = chance.choice([0, 1, 3, 10, 30])
-        if self._how is How.CUT:
-            longest = chance.choice([OPENING_CUT, LONGEST_CUT, LONGEST_CUT, LONGEST_CUT])
-            death = Death("", Stage.OPENING, chance.randint(1, longest))
-        else:
+        if self._how is How.KILL:
             label = chance.choice(list(_KILLS))
             suffix, stage, most = _KILLS[label]
             death = Death(suffix, stage, chance.randint(1, most))
             pages = pages or 1 if label == "in a checkpoint" else pages
             self._counted[f"killed {label}"] += 1
+        else:
+            longest = chance.choice([OPENING_CUT, LONGEST_CUT, LONGEST_CUT, LONGEST_CUT])
+            longest = UPGRADE_CUT if self._how is How.UPGRADE else longest
+            death = Death("", Stage.OPENING, chance.randint(1, longest))
         cache = chance.choice([0, 10])
         return Life(f"{self._seed} {number}", self._directory, death, self._weakened, pages, cache)
 
@@ -121,7 +136,7 @@ class Story:
         with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as log:
             child = os.fork()
             if child == 0:
-                _become(life, self._witness, said.fileno(), log.fileno())
+                _become(life, self._acts, self._witness, said.fileno(), log.fileno())
             _, status = os.waitpid(child, 0)
             self._witness.hear(_all_of(said).decode())
             done = list(records(_all_of(log)))
@@ -137,7 +152,8 @@ class Story:
         return True
 
     def _demand_all_seen(self, disk: Platter) -> None:
-        found = {each.name: each.read_bytes() for each in disk.directory.iterdir() if not each.name.endswith(SHARED)}
+        files = {str(each.relative_to(disk.directory)): each for each in disk.directory.rglob("*") if each.is_file()}
+        found = {name: each.read_bytes() for name, each in files.items() if not name.endswith(SHARED)}
         if found != disk.seen:
             raise Failed(f"in {disk.directory} is something else than what the shim has seen being written")
 
@@ -156,14 +172,18 @@ class Story:
         """The files become what the disk holds. Whether that is less than programs had seen."""
         seen = disk.seen
         lasting = disk.cut(keep)
-        for each in disk.directory.iterdir():
-            if each.name.endswith(SHARED) and self._chance.random() < 0.5:
-                each.write_bytes(self._chance.randbytes(each.stat().st_size))  # whatever: it has to be made anew
-            else:
-                each.unlink()
-        for name, data in lasting.items():
-            (disk.directory / name).write_bytes(data)
+        # in memory that is mapped there is whatever was left: it has to be made anew
+        noise = {each.name: self._chance.randbytes(each.stat().st_size) for each in disk.directory.glob(f"*{SHARED}")}
+        shutil.rmtree(disk.directory)
+        disk.directory.mkdir()
+        _write(disk.directory, {**lasting, **self._chance.choice([noise, {}])})
         return lasting != seen
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_bytes(data)
 
 
 _KINDS: Final = {"-wal": "log", "-journal": "journal", ".sqlite": "database"}
@@ -178,11 +198,11 @@ def _place(death: Record) -> str:
     return f"{death.stage.name.lower()}, at the {kind}"
 
 
-def _become(life: Life, witness: Witness, said: int, log: int) -> NoReturn:
+def _become(life: Life, acts: Acts, witness: Witness, said: int, log: int) -> NoReturn:
     signal.setitimer(signal.ITIMER_PROF, LIFE_S)
     gc.disable()
     try:
-        live(life, witness, said, log)
+        live(life, acts, witness, said, log)
     except BaseException:  # noqa: BLE001  # the fork ends here, and never in its parent's code
         traceback.print_exc()
         os._exit(1)

@@ -100,6 +100,23 @@ def test_what_lasted_is_synced_from_then_on() -> None:
     assert platter.cut(nothing) == {"a": OLD}
 
 
+def test_what_lies_in_a_directory_within_is_there_when_both_names_are() -> None:
+    made = record(Operation.MKDIR, -1, data=b"/disk/in")
+    inside = (made, record(Operation.OPEN, data=b"/disk/in/a", created=True), written(OLD), SYNCED)
+    within = (record(Operation.OPEN, 5, data=b"/disk/in"), record(Operation.SYNC, 5))
+    assert after(*inside, keep=everything) == after(*inside, *within, *DIRECTORY) == {"in/a": OLD}
+    assert after(*inside, *within) == after(*inside, *DIRECTORY) == {}
+
+
+def test_a_renamed_file_has_one_name_or_the_other() -> None:
+    moved = record(Operation.RENAME, -1, data=b"/disk/a\0/disk/b")
+    log = (CREATED, *DIRECTORY, written(OLD), SYNCED, moved)
+    assert after(*log) == {"a": OLD}
+    assert after(*log, keep=everything) == after(*log, *DIRECTORY) == {"b": OLD}
+    for seed in range(20):
+        assert after(*log, keep=ways(random.Random(seed), 10)["any of it"]) in ({"a": OLD}, {"b": OLD})
+
+
 def test_another_directory_is_another_disk() -> None:
     assert after(record(Operation.OPEN, data=b"/elsewhere/a", created=True), written(OLD), keep=everything) == {}
 
