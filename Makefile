@@ -23,8 +23,10 @@ endif
 demo: $(VENV)/.core
 	$(BIN)/v2xnode demo
 
+# One worker more than there are cores, for whoever plays the journeys mostly waits. make test WORKERS=0: in one process.
+WORKERS ?= $(shell expr $(JOBS) + 1)
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # Whole nodes on a clock that jumps: make simulate SEEDS=2000 [FROM=1] [JOBS=2]; TRACE=1 shows what happened.
 SEEDS ?= 200

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ from examples.second_implementation.link import (
 )
 from tests.support.commands import environment
 from tests.support.processes import Scene, cast, scene, until, world
+from v2xnode.devices.plant.cable import CableSpec
+from v2xnode.devices.plant.load import LoadSpec
+from v2xnode.devices.plant.world import WorldSpec
 
 pytestmark = pytest.mark.timeout(260)
 
 SPEED = 12
 ENERGY_WH = 500
+LOAD_W, LEAD_MOHM = 3_300, 200
 BUY_S = 170.0
 SEED = "5e" * 32
 
@@ -66,6 +71,16 @@ async def bought(stage: Scene, *options: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
+def hungry() -> WorldSpec:
+    """The demonstration's world, whose cabin takes nearly all that its outlet gives, over a lead that can carry it."""
+    plain = world("")
+    return replace(
+        plain,
+        loads={**plain.loads, "cabin": LoadSpec(power_w=(LOAD_W,))},
+        cables={**plain.cables, "extension": CableSpec(resistance_mohm=LEAD_MOHM, standby_w=2)},
+    )
+
+
 def said(printed: str, pattern: str) -> str:
     found = re.search(pattern, printed)
     assert found is not None, f"{pattern!r} is not in {printed!r}"
@@ -75,7 +90,7 @@ def said(printed: str, pattern: str) -> str:
 @pytest.mark.processes
 async def test_a_strangers_client_buys_and_both_books_say_the_same(directory: Path) -> None:
     owner = {"exposure_wh": {"V2L": 100}}
-    async with scene(directory, [cast("car_b")], place=world(""), speed=SPEED, owner=owner) as stage:
+    async with scene(directory, [cast("car_b")], place=hungry(), speed=SPEED, owner=owner) as stage:
         await stage.plug("extension", "car_b.v2l", "cabin.v2l")
         plant = ("--plant", str(directory / "plant.sock"), "--plug", "cabin.v2l", "--speed", str(SPEED))
         code, printed, wrong = await bought(stage, "--energy-wh", str(ENERGY_WH), "--seed", SEED, *plant)
