@@ -14,6 +14,7 @@ from market.delivery import (
     PathPrepared,
     Plugged,
     ProviderDelivery,
+    PushStatus,
     Reading,
     Restart,
     Stage,
@@ -141,6 +142,21 @@ def client_at(stage: Stage, offered: Offer | None = None, **changes: Any) -> Pla
         return played
     played.hear(interval(0, 0, 5_000), "interval0")
     return _after_opening(played, stage)
+
+
+def alive(played: Played) -> None:
+    """The client answers the newest Status."""
+    pushed = [each for each in played.effects if isinstance(each, PushStatus)]
+    played.hear(Alive(pushed[-1].status.number if pushed else 0, 0))
+
+
+def deliver(played: Played, seconds: range, wh_each: int, power_w: int = 7_200) -> list[Any]:
+    """Readings each second, with a client that stays alive."""
+    effects: list[Any] = []
+    for second in seconds:
+        effects += played.read(second, 5_000 + second * wh_each, power_w)
+        alive(played)
+    return effects
 
 
 def _after_opening(played: Played, stage: Stage) -> Played:
