@@ -46,7 +46,7 @@ class ProofAudit:
     def _check_checkpoint(self, signed: SignedEntry) -> None:
         entry = signed.entry
         note = Note.parse(signed.body)
-        checkpoint = Checkpoint.parse(note.text)
+        checkpoint = _said(note)
         if (checkpoint.origin, checkpoint.size) != (origin_of(entry.node, entry.epoch), entry.seq):
             raise WrongCheckpoint("the checkpoint is not of the entries before it")
         _opened(note, self._keys_of(entry.node))
@@ -77,10 +77,16 @@ def _check_remembered(row: AnyRow, keys_of: KeysOf) -> None:
     demand_equal("root", row.root, checkpoint.root, "the note")
 
 
-def _opened(note: Note, keys: KeyHistory) -> Checkpoint:
-    """The checkpoint of a note that carries its node's signature and no other."""
+def _said(note: Note) -> Checkpoint:
+    """What a kept note says; its signature is not checked yet."""
     checkpoint = Checkpoint.parse(note.text)
     if len(note.signatures) != 1:
         raise Malformed("a kept checkpoint has the signature of its node, and no other")
+    return checkpoint
+
+
+def _opened(note: Note, keys: KeyHistory) -> Checkpoint:
+    """The checkpoint of a note that carries its node's signature and no other."""
+    checkpoint = _said(note)
     _, epoch = checkpoint.place
     return open_checkpoint(note, keys.key_at(epoch, checkpoint.size))
