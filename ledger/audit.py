@@ -11,30 +11,28 @@ entry shows that, or a signed checkpoint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ledger import cbor, chain, schema
-from ledger.accounts import Posting
+from ledger.audit_postings import PostingAudit
 from ledger.audit_proofs import ProofAudit, check_witnessed
 from ledger.database import DATABASE_ERRORS
 from ledger.entry import NODE_BYTES, Entry, EntryType, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
-from ledger.history import Histories, PostingRule
+from ledger.history import PostingRule
 from ledger.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
 from ledger.own_chain import OwnChain
 from ledger.reader import LedgerReader
-from ledger.rows import AnyRow, Broken, Fault, Found, demand, demand_equal, judge, numbered, walk
+from ledger.rows import AnyRow, Broken, Fault, Found, demand, demand_equal, numbered, walk
+from ledger.signature_checks import SignatureChecks
 from ledger.signing import AAD_ENTRY, verify1
 from ledger.view import StoredEntry
 
 Place: TypeAlias = tuple[bytes, bytes, int]
 """Node, epoch, seq."""
-
-PAGE_ROWS: Final = 500
-"""Entries read at a time while postings are derived again: half a megabyte."""
 
 
 _MIGRATE: Final = "an older database is migrated when its node starts, a newer one needs newer software"
@@ -90,7 +88,7 @@ def verify(reader: LedgerReader, posting_rule: PostingRule) -> Report:
         fault = found.fault
     except LedgerError as error:  # rows that were read once can't be read again: an index or the disk
         fault = Fault("database", 0, "", error.code, str(error))
-    return Report(audit.entries, audit.messages, audit.postings, audit.head, fault)
+    return Report(audit.entries, audit.messages, audit.postings.count, audit.head, fault)
 
 
 class _Audit:
@@ -98,7 +96,7 @@ class _Audit:
 
     def __init__(self, reader: LedgerReader, posting_rule: PostingRule) -> None:
         self._reader = reader
-        self._histories = Histories(posting_rule)
+        self.postings = PostingAudit(reader, posting_rule)
         self._node = b""
         self._held: dict[bytes, bytes | None] = {}
         self._places: dict[Place, tuple[bytes, bytes]] = {}  # -> hash, prev
@@ -106,7 +104,7 @@ class _Audit:
         self._keys: dict[bytes, KeyHistory] = {}
         self._own = OwnChain()
         self._proofs = ProofAudit(self._keys_of, self._own)
-        self.entries = self.messages = self.postings = 0
+        self.entries = self.messages = 0
 
     @property
     def head(self) -> Entry | None:
@@ -118,10 +116,10 @@ class _Audit:
         self._arrival = schema.NO_ARRIVAL
         walk(self._reader.connection, schema.message, self._check_message)
         self._arrival = schema.NO_ARRIVAL
-        walk(self._reader.connection, schema.entry, self._check_entry)
+        self._check_entries()
         if self._own.head is None:
             raise Found(Fault("entry", 1, "", Gap.code, "the chain's genesis entry is missing"))
-        self._check_postings()
+        self.postings.finish()
         check_witnessed(self._reader.connection, self._keys_of)
         self._check_file()
 
@@ -163,11 +161,21 @@ class _Audit:
         demand_equal("hash", row.hash, hashlib.sha256(row.payload).digest(), "the payload")
         message = SignedMessage(MessageKind(row.kind), row.signer, row.payload, row.signature)
         _blame("signature", message.check)
-        _blame("request_id", lambda: message.check_request(row.request_id))
+        _blame("request_id", message.check_request, row.request_id)
         fields = (row.position, row.kind, row.signer, row.payload, row.signature, row.request_id)
         self._check_arrival(row, fields)
         self._held[row.hash] = row.request_id
         self.messages += 1
+
+    def _check_entries(self) -> None:
+        with SignatureChecks() as signatures:
+            self._signatures = signatures
+            try:
+                walk(self._reader.connection, schema.entry, self._check_entry)
+            except Found:
+                signatures.finish()  # one that does not hold is of this row, or of one before it
+                raise
+            signatures.finish()
 
     def _check_entry(self, row: AnyRow) -> None:
         entry = _parse(row.payload)
@@ -175,23 +183,24 @@ class _Audit:
         signed = SignedEntry(entry, row.signature, row.salt or b"", row.body or b"", row.request_id)
         keys = self._keys_of(entry.node)
         if entry.type is EntryType.KEY:  # its body says whose signature it needs
-            _blame("body", lambda: check_body(signed))
-        _blame("signature", lambda: self._check_signature(signed, keys))
-        _blame("body", lambda: check_body(signed))
-        _blame("payload", lambda: self._check_chain(signed, keys))
+            _blame("body", check_body, signed)
+        _blame("signature", self._check_signature, row.position, signed, keys)
+        _blame("body", check_body, signed)
+        _blame("payload", self._check_chain, signed, keys)
         if entry.type is EntryType.KEY:
-            _blame("body", lambda: self._learn(keys.with_entry(signed)))
-        _blame("payload", lambda: chain.check_answers(signed, self._held.get(entry.answers)))
+            _blame("body", self._learn, keys, signed)
+        _blame("payload", chain.check_answers, signed, self._held.get(entry.answers))
         if entry.node == self._node:
-            _blame("body", lambda: self._proofs.take(signed))
+            _blame("body", self._proofs.take, signed)
         self._check_arrival(row, _entry_fields(row))
         self._held[entry.hash] = row.request_id
         self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev
         self.entries += 1
+        self.postings.take(StoredEntry(row.position, entry.node == self._node, signed))
 
-    def _check_signature(self, signed: SignedEntry, keys: KeyHistory) -> None:
+    def _check_signature(self, position: int, signed: SignedEntry, keys: KeyHistory) -> None:
         key = keys.signer_of(signed, ours=signed.entry.node == self._node)
-        verify1(key, signed.entry.payload, signed.signature, AAD_ENTRY)
+        self._signatures.ask(position, key, signed.entry.payload, signed.signature)
 
     def _check_chain(self, signed: SignedEntry, keys: KeyHistory) -> None:
         entry = signed.entry
@@ -207,8 +216,8 @@ class _Audit:
         """As far as the rows before say."""
         return self._keys.get(node) or KeyHistory(node)
 
-    def _learn(self, keys: KeyHistory) -> None:
-        self._keys[keys.node] = keys
+    def _learn(self, keys: KeyHistory, signed: SignedEntry) -> None:
+        self._keys[keys.node] = keys.with_entry(signed)
 
     def _check_neighbours(self, entry: Entry) -> None:
         before = self._places.get((entry.node, entry.epoch, entry.seq - 1))
@@ -218,35 +227,6 @@ class _Audit:
     def _check_arrival(self, row: AnyRow, fields: tuple[int | bytes | None, ...]) -> None:
         self._arrival = schema.arrival(self._arrival, *fields)
         demand_equal("arrival", row.arrival, self._arrival, "this row and the ones before it")
-
-    def _check_postings(self) -> None:
-        stored = numbered(self._reader.connection, schema.posting)
-        for entry, line, posting in self._derived():
-            expected = self.postings + 1
-            _, row = next(stored, (expected, None))
-            if row is None:
-                sentence = f"missing: entry row {entry.position} posts {posting.amount_micro} to {posting.account}"
-                raise Found(Fault("posting", expected, "", Gap.code, sentence))
-            judge("posting", expected, lambda: _check_posting(row, entry, line, posting))  # noqa: B023  # runs now
-            self.postings += 1
-        for position, _ in stored:
-            raise Found(Fault("posting", position, "", "surplus", "no entry gives rise to it"))
-
-    def _derived(self) -> Iterator[tuple[StoredEntry, int, Posting]]:
-        """What the rule makes of each entry, in order."""
-        after = 0
-        while page := self._reader.page(after=after, limit=PAGE_ROWS):
-            for entry in page:
-                for line, posting in enumerate(self._postings_of(entry)):
-                    yield entry, line, posting
-            after = page[-1].position
-
-    def _postings_of(self, entry: StoredEntry) -> Sequence[Posting]:
-        try:
-            return self._histories.postings(entry, self._reader)
-        except (ValueError, LedgerError) as error:
-            sentence = f"the posting rule refuses the entry: {error}"
-            raise Found(Fault("entry", entry.position, "body", "refused", sentence)) from error
 
     def _check_file(self) -> None:
         """What no row shows: SQLite's mark of the version, its own view of pages and indexes. A server has neither."""
@@ -263,10 +243,10 @@ class _Audit:
             raise Found(Fault("database", 0, "", "corrupt", str(state)))
 
 
-def _blame(column: str, check: Callable[[], None]) -> None:
-    """Run `check`; what it raises is a fault of `column`."""
+def _blame(column: str, check: Callable[..., None], *values: object) -> None:
+    """Run `check` on them; what it raises is a fault of `column`."""
     try:
-        check()
+        check(*values)
     except LedgerError as error:
         raise Broken(column, error.code, str(error)) from error
 
@@ -279,20 +259,12 @@ def _parse(payload: bytes) -> Entry:
 
 
 def _check_columns(row: AnyRow, entry: Entry) -> None:
-    for name in ("node", "epoch", "seq", "hash"):
-        demand_equal(name, getattr(row, name), getattr(entry, name), "the payload")
-    demand_equal("type", row.type, int(entry.type), "the payload")
+    stored = row.node, row.epoch, row.seq, row.hash, row.type
+    derived = entry.node, entry.epoch, entry.seq, entry.hash, int(entry.type)
+    if stored != derived:
+        for name, was, is_ in zip(("node", "epoch", "seq", "hash", "type"), stored, derived, strict=True):
+            demand_equal(name, was, is_, "the payload")
 
 
 def _entry_fields(row: AnyRow) -> tuple[int | bytes | None, ...]:
     return row.position, row.payload, row.signature, row.request_id
-
-
-def _check_posting(row: AnyRow, entry: StoredEntry, line: int, posting: Posting) -> None:
-    origin = f"entry row {entry.position}"
-    demand_equal("entry_hash", row.entry_hash, entry.hash, origin)
-    demand_equal("line", row.line, line, origin)
-    demand_equal("account", row.account, posting.account, origin)
-    demand_equal("currency", row.currency, posting.currency, origin)
-    demand_equal("amount_micro", row.amount_micro, posting.amount_micro, origin)
-    demand_equal("state", row.state, str(posting.state), origin)

@@ -65,7 +65,7 @@ class ProofAudit:
 def check_witnessed(connection: Connection, keys_of: KeysOf) -> None:
     """Each remembered checkpoint is what its node signed. Raises Found. Of `at_ms` nobody else knows."""
     for count, row in counted(connection, schema.witnessed, "node", "epoch"):
-        judge(schema.witnessed.name, count, lambda row=row: _check_remembered(row, keys_of))  # type: ignore[misc]
+        judge(schema.witnessed.name, count, _check_remembered, row, keys_of)
 
 
 def _check_remembered(row: AnyRow, keys_of: KeysOf) -> None:

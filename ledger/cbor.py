@@ -24,7 +24,7 @@ INT_MAX: Final = 2**63 - 1
 KEY_MAX: Final = 23
 """Keys up to 23 take one byte, and there the orders of RFC 7049 and RFC 8949 are the same."""
 
-_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0, 0xE0
+_UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0, 0xC0
 """Major types, where they stand in a head's first byte (RFC 8949, 3.1)."""
 _INFO: Final = 0x1F
 _FALSE: Final = 0xF4
@@ -141,21 +141,23 @@ def _take(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if at >= len(data):
         raise Malformed("a value ends too early")
     first = data[at]
-    major, argument = first & ~_INFO, first & _INFO
-    if major >= _MAP + 0x20:
-        return _take_simple(first), at + 1
+    if first < _SHORT:
+        return first, at + 1
     at += 1
+    argument = first & _INFO
+    if first >= _TAG:
+        return _take_simple(first), at
     if argument >= _SHORT:
         argument, at = _argument(data, at, argument)
-    if major in (_BYTES, _TEXT):
-        return _take_string(data, at, argument, major)
-    if major >= _ARRAY:
-        if depth == MAX_DEPTH:
-            raise TooLarge(f"nested deeper than {MAX_DEPTH}")
-        return (_take_array if major == _ARRAY else _take_map)(data, at, argument, depth + 1)
-    if argument > INT_MAX:
-        raise Malformed("integers are limited to 64 bits, signed")
-    return (argument if major == _UNSIGNED else -1 - argument), at
+    if first < _BYTES:
+        if argument > INT_MAX:
+            raise Malformed("integers are limited to 64 bits, signed")
+        return (argument if first < _NEGATIVE else -1 - argument), at
+    if first < _ARRAY:
+        return _take_string(data, at, at + argument, first)
+    if depth == MAX_DEPTH:
+        raise TooLarge(f"nested deeper than {MAX_DEPTH}")
+    return (_take_array if first < _MAP else _take_map)(data, at, argument, depth + 1)
 
 
 def _take_simple(first: int) -> bool:
@@ -169,23 +171,22 @@ def _argument(data: bytes, at: int, info: int) -> tuple[int, int]:
     if info >= _RESERVED:
         raise NotCanonical("indefinite lengths and reserved heads are not allowed")
     width = 1 << (info - _SHORT)
-    if at + width > len(data):
+    end = at + width
+    if end > len(data):
         raise Malformed("a head ends too early")
-    argument = int.from_bytes(data[at : at + width], "big")
+    argument = int.from_bytes(data[at:end], "big")
     if argument < (_SHORT if width == 1 else 1 << (4 * width)):
         raise NotCanonical("a number is not in its shortest form")
-    return argument, at + width
+    return argument, end
 
 
-def _take_string(data: bytes, at: int, length: int, major: int) -> tuple[bytes | str, int]:
-    end = at + length
+def _take_string(data: bytes, at: int, end: int, first: int) -> tuple[bytes | str, int]:
     if end > len(data):
         raise Malformed("a string ends too early")
-    octets = data[at:end]
-    if major == _BYTES:
-        return octets, end
+    if first < _TEXT:
+        return data[at:end], end
     try:
-        return octets.decode(), end
+        return data[at:end].decode(), end
     except UnicodeDecodeError as error:
         raise Malformed("text must be valid UTF-8") from error
 

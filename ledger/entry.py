@@ -30,6 +30,13 @@ NO_HASH: Final = bytes(HASH_BYTES)
 MAX_BODY_BYTES: Final = cbor.MAX_BYTES
 """A body travels inside one message, which has the same limit."""
 
+_SIZES: Final = (
+    ("node", NODE_BYTES),
+    ("epoch", EPOCH_BYTES),
+    ("prev", HASH_BYTES),
+    ("body_commitment", HASH_BYTES),
+)
+
 Wire: TypeAlias = list[int | bytes]
 PrevLookup: TypeAlias = Callable[[bytes, bytes, int], bytes | None]
 """(node, epoch, seq) -> the hash of the entry held there, None when none is held. See `View.hash_at`."""
@@ -81,14 +88,20 @@ class Entry:
     hash: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _require(self.version == VERSION, f"version {self.version} is not known")
-        _require(len(self.node) == NODE_BYTES, f"node has {NODE_BYTES} bytes")
-        _require(len(self.epoch) == EPOCH_BYTES, f"epoch has {EPOCH_BYTES} bytes")
+        self._check()
+        self._seal(cbor.encode(self._fields()))
+
+    def _check(self) -> None:
+        if self.version != VERSION:
+            raise Malformed(f"version {self.version} is not known")
+        for name, size in _SIZES:
+            if len(getattr(self, name)) != size:
+                raise Malformed(f"{name} has {size} bytes")
         _require(0 <= self.seq <= cbor.INT_MAX, "seq is from 0 to 2^63-1")
-        _require(len(self.prev) == HASH_BYTES, f"prev has {HASH_BYTES} bytes")
-        _require(len(self.answers) in (0, HASH_BYTES), f"answers has {HASH_BYTES} bytes or none")
-        _require(len(self.body_commitment) == HASH_BYTES, f"body_commitment has {HASH_BYTES} bytes")
-        payload = cbor.encode(self._fields())
+        if len(self.answers) not in (0, HASH_BYTES):
+            raise Malformed(f"answers has {HASH_BYTES} bytes or none")
+
+    def _seal(self, payload: bytes) -> None:
         object.__setattr__(self, "payload", payload)
         object.__setattr__(self, "hash", hashlib.sha256(payload).digest())
 
@@ -103,16 +116,21 @@ class Entry:
         """The entry of exactly these bytes. Raises Malformed, NotCanonical or TooLarge."""
         match cbor.decode(payload):
             case [version, node, epoch, seq, prev, type_, answers, commitment]:
-                return cls(
-                    version=_integer("version", version),
-                    node=_octets("node", node),
-                    epoch=_octets("epoch", epoch),
-                    seq=_integer("seq", seq),
-                    prev=_octets("prev", prev),
-                    type=_entry_type(type_),
-                    answers=_octets("answers", answers),
-                    body_commitment=_octets("body_commitment", commitment),
-                )
+                entry = cls.__new__(cls)
+                for name, value_ in (
+                    ("version", _integer("version", version)),
+                    ("node", _octets("node", node)),
+                    ("epoch", _octets("epoch", epoch)),
+                    ("seq", _integer("seq", seq)),
+                    ("prev", _octets("prev", prev)),
+                    ("type", _entry_type(type_)),
+                    ("answers", _octets("answers", answers)),
+                    ("body_commitment", _octets("body_commitment", commitment)),
+                ):
+                    object.__setattr__(entry, name, value_)
+                entry._check()
+                entry._seal(payload)  # one value has one encoding: these are the bytes that it would have
+                return entry
         raise Malformed("an entry is an array of eight fields")
 
 
@@ -316,6 +334,7 @@ def _sequence(value: object) -> int:
 
 def _entry_type(value: object) -> EntryType:
     number = _integer("type", value)
-    if number not in EntryType.__members__.values():
-        raise Malformed(f"entry type {number} is not known")
-    return EntryType(number)
+    try:
+        return EntryType(number)
+    except ValueError:
+        raise Malformed(f"entry type {number} is not known") from None

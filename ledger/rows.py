@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnClause, Connection, Integer, LargeBinary, Row, Table, Text, column, select, table
+from sqlalchemy import ColumnClause, Connection, Integer, LargeBinary, Table, Text, column, select, table
 
 from ledger.database import DATABASE_ERRORS
 from ledger.errors import LedgerError
 
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+AnyRow: TypeAlias = Any
+"""Of a table, with its columns by name and whatever stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +68,85 @@ def walk(connection: Connection, source: Table, check: Callable[[AnyRow], None])
     """
     expected = 0
     for expected, row in numbered(connection, source):
-        judge(source.name, expected, lambda row=row: check(row))  # type: ignore[misc]
+        judge(source.name, expected, check, row)
     return expected
 
 
 def numbered(connection: Connection, source: Table) -> Iterator[tuple[int, AnyRow]]:
     """The rows of `source` with raw values, counted from 1; types and positions are right, or Found is raised."""
+    form = _form_of(source)
     for expected, row in _raw(connection, source, "position"):
-        _check_form(source, expected, row)
+        if tuple(map(type, row)) not in form.seen or row.position != expected:
+            _check_form(form, expected, row)
         yield expected, row
 
 
 def counted(connection: Connection, source: Table, *order: str) -> Iterator[tuple[int, AnyRow]]:
     """As `numbered`, for a table without positions: in the order of those columns."""
     for count, row in _raw(connection, source, *order):
-        judge(source.name, count, lambda row=row: _check_types(source, row))  # type: ignore[misc]
+        judge(source.name, count, _form_of(source).check, row)
         yield count, row
 
 
 def _raw(connection: Connection, source: Table, *order: str) -> Iterator[tuple[int, AnyRow]]:
     names: list[ColumnClause[Any]] = [column(definition.name) for definition in source.c]
     query = select(*names).select_from(table(source.name)).order_by(*map(column, order))
+    make = _form_of(source).make
     expected = 1
     try:
-        result = connection.execute(query)
-        while (row := result.fetchone()) is not None:
-            yield expected, row
+        cursor: Any = connection.execute(query).cursor  # the driver's: row by row, so that the last good one is known
+        for row in cursor:
+            yield expected, make(row)
             expected += 1
-    except DATABASE_ERRORS as error:
+    except (*DATABASE_ERRORS, connection.dialect.loaded_dbapi.Error) as error:
         sentence = f"can't be read: {str(error).splitlines()[0]}"
         raise Found(Fault(source.name, expected, "", "corrupt", sentence)) from error
 
 
-def judge(name: str, position: int, check: Callable[[], None]) -> None:
-    """Run `check`; what it finds becomes Found at this place."""
+def judge(name: str, position: int, check: Callable[..., None], *rows: object) -> None:
+    """Run `check` on them; what it finds becomes Found at this place."""
     try:
-        check()
+        check(*rows)
     except Broken as broken:
         raise Found(Fault(name, position, broken.column, broken.code, broken.sentence)) from broken
     except LedgerError as error:
         raise Found(Fault(name, position, "", error.code, str(error))) from error
 
 
-def _check_form(source: Table, expected: int, row: AnyRow) -> None:
+class _Form:
+    """How a row of a table looks. seen: types of rows that were right; of each table there are very few."""
+
+    def __init__(self, source: Table) -> None:
+        names = [definition.name for definition in source.c]
+        self.name = source.name
+        self.make: Callable[[Iterable[Any]], AnyRow] = _row_class(source.name, names)._make
+        self.seen: set[tuple[type, ...]] = set()
+        self._wanted = [(each.name, _python_type(each.type), bool(each.nullable)) for each in source.c]
+
+    def check(self, row: AnyRow) -> None:
+        """Raises Broken."""
+        for (name, wanted, nullable), value in zip(self._wanted, row, strict=True):
+            right = type(value) is wanted or (value is None and nullable)
+            demand(right, name, "wrong_type", f"{name} is {type(value).__name__}, not {wanted.__name__}")
+        self.seen.add(tuple(map(type, row)))
+
+
+def _row_class(name: str, columns: list[str]) -> Any:
+    return namedtuple(name, columns)  # the columns are known to the schema alone
+
+
+@cache
+def _form_of(source: Table) -> _Form:
+    return _Form(source)
+
+
+def _check_form(form: _Form, expected: int, row: AnyRow) -> None:
     position = row.position
-    found_at = position if type(position) is int and position < expected else expected
-    judge(source.name, found_at, lambda: _check_types(source, row))
+    judge(form.name, position if type(position) is int and position < expected else expected, form.check, row)
     if position > expected:
-        raise Found(Fault(source.name, expected, "position", "gap", f"missing; the next row is {position}"))
+        raise Found(Fault(form.name, expected, "position", "gap", f"missing; the next row is {position}"))
     if position < expected:
-        raise Found(Fault(source.name, position, "position", "out_of_order", f"stands where {expected} belongs"))
-
-
-def _check_types(source: Table, row: AnyRow) -> None:
-    for definition in source.c:
-        name = definition.name
-        value: Any = getattr(row, name)
-        if value is None and definition.nullable:
-            continue
-        wanted = _python_type(definition.type)
-        demand(type(value) is wanted, name, "wrong_type", f"{name} is {type(value).__name__}, not {wanted.__name__}")
+        raise Found(Fault(form.name, position, "position", "out_of_order", f"stands where {expected} belongs"))
 
 
 def _python_type(declared: object) -> type:

@@ -97,6 +97,17 @@ def test_a_sound_ledger_holds(path: Path) -> None:
     assert "cut off" in report.sentence
 
 
+@pytest.mark.parametrize("other", ["signature", "body", "payload", "arrival", "request_id"])
+def test_of_two_changes_the_first_row_is_named(path: Path, other: str) -> None:
+    """Signatures are checked beside the rest, and told in their place."""
+    for first, second in (("signature", other), (other, "signature")):
+        change(path, f"UPDATE entry SET {first} = zeroblob(16) WHERE position = 3")  # noqa: S608
+        change(path, f"UPDATE entry SET {second} = zeroblob(16) WHERE position = 5")  # noqa: S608
+        fault = audit(path).fault
+        assert fault is not None
+        assert (fault.table, fault.position) == ("entry", 3)
+
+
 @pytest.mark.parametrize("table", COVERED, ids=lambda table: table.name)
 def test_any_change_of_any_value_is_named_with_its_row(path: Path, table: Any) -> None:
     without_constraints(path, table.name)
