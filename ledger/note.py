@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -29,6 +30,7 @@ MAX_NOTE_BYTES: Final = 8 * 1024
 """Room for a checkpoint's text and MAX_SIGNATURES with the longest names."""
 
 KEY_ID_BYTES: Final = 4
+_BASE64: Final = re.compile("[A-Za-z0-9+/]*={0,2}")
 _DASH: Final = "— "
 _FIRST_PRINTABLE: Final = " "
 _LONGEST_SIGNATURE: Final = 256
@@ -134,9 +136,11 @@ def to_base64(data: bytes) -> str:
 
 def from_base64(text: str) -> bytes:
     """Raises Malformed, or NotCanonical where the same bytes have another form."""
+    if not _BASE64.fullmatch(text) or len(text) % 4:
+        raise Malformed("not base64")
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+        data = base64.b64decode(text)
+    except binascii.Error as error:
         raise Malformed("not base64") from error
     if to_base64(data) != text:
         raise NotCanonical("the same bytes have another base64")

@@ -205,10 +205,11 @@ def _message_to_json(message: SignedMessage) -> dict[str, str]:
 
 def _message_from_json(value: object) -> SignedMessage:
     found = demand_fields(value, _MESSAGE_FIELDS)
-    if found["kind"] not in MessageKind.__members__:
+    kind = found["kind"]
+    if not isinstance(kind, str) or kind not in MessageKind.__members__:
         raise Malformed("a message is a REQUEST, an OFFER or a COUNTER")
     return SignedMessage(
-        MessageKind[found["kind"]],
+        MessageKind[kind],
         _sized("a signer", octets_of(found["signer"]), NODE_BYTES),
         octets_of(found["payload"]),
         _sized("a signature", octets_of(found["signature"]), SIGNATURE_BYTES),

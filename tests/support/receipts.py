@@ -1,6 +1,6 @@
 """Receipt files of each story that ends in a settlement, with a checkpoint that the client cosigned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -54,16 +54,22 @@ def read(data: bytes) -> Receipt:
 
 
 def resigned(receipt: Receipt, at: int, change: Callable[[EntryBody], EntryBody]) -> Receipt:
-    """The same receipt with another body in one entry, signed by its own party, and all that hangs on it renewed: what
-    two parties that collude, or one that keeps two books, could make. Without a checkpoint, which would show it."""
+    """The same receipt with another body in one entry: what two parties that collude could make."""
+    bodies = [each.body for each in receipt.entries]
+    bodies[at] = body_of(change(message_of(receipt.entries[at])))[1]
+    return resigned_bodies(receipt, bodies)
+
+
+def resigned_bodies(receipt: Receipt, bodies: Sequence[bytes], renamed: Mapping[bytes, bytes] | None = None) -> Receipt:
+    """The same receipt with these bodies, each entry signed again by its own party, and all that hangs on it renewed.
+    Without a checkpoint, which would show it. renamed: hashes that are others already."""
     signer_of = {each.public: each for each in (PROVIDER, CLIENT)}
-    renamed: dict[bytes, bytes] = {}
-    entries = list(receipt.entries)
-    for place in range(at, len(entries)):
-        old = entries[place]
-        message = change(message_of(old)) if place == at else message_of(old)
-        entries[place] = _signed_again(old, body_of(message)[1], renamed, signer_of[old.entry.node])
-        renamed[old.hash] = entries[place].hash
+    others = dict(renamed or {})
+    entries = []
+    for old, body in zip(receipt.entries, bodies, strict=True):
+        again = _signed_again(old, body, others, signer_of[old.entry.node])
+        others[old.hash] = again.hash
+        entries.append(again)
     return replace(receipt, entries=tuple(entries), note=None, proofs=())
 
 

@@ -148,8 +148,8 @@ class _Reader:
         self._demand_signer(offered, self._provider)
         if self._client == self._provider:
             raise DossierRefused("Nobody trades with itself.", code="wrong_party")
-        if request.request_id != offer.request_id:
-            raise DossierRefused("Request and offer are of two requests.", code="wrong_party")
+        if {request.request_id, offer.request_id} != {self._entries[0][0].request_id}:
+            raise DossierRefused("Request or offer is of another request.", code="wrong_party")
         return request, offer, offered.hash
 
     def _first_node(self) -> bytes:
