@@ -1,4 +1,5 @@
-"""Signed requests, offers and counters: not entries of a chain, but kept beside the agreement that they led to."""
+"""Signed messages that are no entries of a chain: requests, offers and counters, kept beside the agreement that they
+led to; vouchers, kept under their serial; lists of issuers."""
 
 from __future__ import annotations
 
@@ -10,9 +11,21 @@ from typing import Final
 from ledger.cbor import MAX_BYTES
 from ledger.entry import REQUEST_ID_BYTES
 from ledger.errors import Malformed
-from ledger.signing import AAD_COUNTER, AAD_OFFER, AAD_REQUEST, Signer, cose_bytes, sign1, verify1
+from ledger.signing import (
+    AAD_COUNTER,
+    AAD_ISSUERS,
+    AAD_OFFER,
+    AAD_REQUEST,
+    AAD_VOUCHER,
+    Signer,
+    cose_bytes,
+    sign1,
+    verify1,
+)
 
 MAX_MESSAGE_BYTES: Final = MAX_BYTES
+MAX_LIST_BYTES: Final = 7 * MAX_BYTES
+"""Some 24 issuers and 128 revoked serials."""
 _SHORT_STRING_HEAD: Final = 0x40  # a CBOR byte string of up to 23 bytes: this head plus its length (RFC 8949, 3.1)
 
 
@@ -22,17 +35,26 @@ class MessageKind(IntEnum):
     REQUEST = 1
     OFFER = 2
     COUNTER = 3
+    VOUCHER = 4
+    ISSUERS = 5
 
     @property
     def aad(self) -> bytes:
         """External data of its COSE_Sign1."""
         return _AAD[self]
 
+    @property
+    def max_bytes(self) -> int:
+        """The longest payload. A list of issuers travels in files, the others in one message."""
+        return MAX_LIST_BYTES if self is MessageKind.ISSUERS else MAX_MESSAGE_BYTES
+
 
 _AAD: Final = {
     MessageKind.REQUEST: AAD_REQUEST,
     MessageKind.OFFER: AAD_OFFER,
     MessageKind.COUNTER: AAD_COUNTER,
+    MessageKind.VOUCHER: AAD_VOUCHER,
+    MessageKind.ISSUERS: AAD_ISSUERS,
 }
 
 
@@ -57,8 +79,8 @@ class SignedMessage:
 
     def check(self) -> None:
         """Raises Malformed or BadSignature."""
-        if len(self.payload) > MAX_MESSAGE_BYTES:
-            raise Malformed(f"a message has {MAX_MESSAGE_BYTES} bytes at most")
+        if len(self.payload) > self.kind.max_bytes:
+            raise Malformed(f"a {self.kind.name} has {self.kind.max_bytes} bytes at most")
         verify1(self.signer, self.payload, self.signature, self.kind.aad)
 
     def check_request(self, request_id: bytes) -> None:

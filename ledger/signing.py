@@ -23,6 +23,8 @@ AAD_ENTRY: Final = b"v2x-trade/1 entry"
 AAD_REQUEST: Final = b"v2x-trade/1 request"
 AAD_OFFER: Final = b"v2x-trade/1 offer"
 AAD_COUNTER: Final = b"v2x-trade/1 counter"
+AAD_VOUCHER: Final = b"v2x-trade/1 voucher"
+AAD_ISSUERS: Final = b"v2x-trade/1 issuers"
 
 PROTECTED: Final = bytes.fromhex("a10127")
 """The protected header {1: -8}: algorithm EdDSA."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from market.errors import Reason
+from market.policy.debt import debt_room
 from market.policy.facts import BatteryFacts, Case, Window
 from market.policy.owner import OwnerPolicy
 from market.pricing import highest_cost_micro
@@ -74,10 +75,7 @@ def lasting_limits(case: Case, offer: Offer, elapsed_ms: int) -> tuple[EnergyLim
     limits.append(
         EnergyLimit(case.policy.daily_cap_wh - committed.delivered_today_wh - committed.promised_wh, Reason.DAILY_CAP)
     )
-    debts = [(case.policy.debt_cap_micro - committed.peer_debt_micro, Reason.DEBT_CAP)]
-    if case.is_stranger:
-        left_micro = case.policy.stranger_debt_cap_micro - committed.strangers_debt_micro
-        debts.append((left_micro, Reason.STRANGER_DEBT_CAP))
+    debts = debt_room(case.policy, committed, is_stranger=case.is_stranger)
     limits += [EnergyLimit(_payable_wh(offer, left_micro), reason) for left_micro, reason in debts]
     return tuple(limits)
 

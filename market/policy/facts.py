@@ -66,8 +66,9 @@ class Commitments:
     locked_wh: battery-side, what confirmed sessions may still draw; promised_wh: the same at the delivery point;
     windows: taken on the connector in question; delivered_today_wh: at the delivery point, the local day, or the last
     24 hours where the clock can't be trusted. The debts are unpaid receipted amounts, and those that confirmed
-    sessions may still add: of this peer, and of all strangers (this peer's included, if it is one). peer_forked: a
-    proof is held that this peer signed two histories.
+    sessions may still add: of this peer, and of all strangers (this peer's included, if it is one). vouched_micro: of
+    this peer's debt, others have promised to pay as much (what is left of its vouchers). peer_forked: a proof is held
+    that this peer signed two histories.
     """
 
     locked_wh: int = 0
@@ -76,6 +77,7 @@ class Commitments:
     delivered_today_wh: int = 0
     peer_debt_micro: int = 0
     strangers_debt_micro: int = 0
+    vouched_micro: int = 0
     peer_known: bool = False
     owner_said_yes: bool = False
     peer_forked: bool = False
@@ -85,6 +87,7 @@ class Commitments:
             within(self, name, 0, 100 * MAX_ENERGY_WH)
         within(self, "peer_debt_micro", -MAX_AMOUNT_MICRO, MAX_AMOUNT_MICRO)
         within(self, "strangers_debt_micro", -MAX_AMOUNT_MICRO, MAX_AMOUNT_MICRO)
+        within(self, "vouched_micro", 0, MAX_AMOUNT_MICRO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

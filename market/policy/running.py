@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from market.errors import Reason
+from market.policy.debt import debt_room
 from market.policy.energy import delivery_power_w, drawn_wh, floor
 from market.policy.facts import BatteryFacts, Commitments, Window
 from market.policy.owner import OwnerPolicy
@@ -77,9 +78,6 @@ def _day(running: Running, policy: OwnerPolicy, commitments: Commitments) -> Rea
 
 
 def _debt(running: Running, policy: OwnerPolicy, commitments: Commitments) -> Reason | None:
-    if commitments.peer_debt_micro + running.owed_micro > policy.debt_cap_micro:
-        return Reason.DEBT_CAP
-    if commitments.peer_known or running.client_key in policy.allow:
-        return None
-    owed_micro = commitments.strangers_debt_micro + running.owed_micro
-    return Reason.STRANGER_DEBT_CAP if owed_micro > policy.stranger_debt_cap_micro else None
+    is_stranger = not commitments.peer_known and running.client_key not in policy.allow
+    room = debt_room(policy, commitments, is_stranger=is_stranger)
+    return next((reason for left_micro, reason in room if running.owed_micro > left_micro), None)

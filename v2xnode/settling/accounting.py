@@ -3,17 +3,16 @@
 from ledger.entry import SignedEntry
 from ledger.errors import AnsweredAlready, Malformed
 from ledger.transaction import Transaction
-from ledger.view import View
-from market.terms import Net
-from v2xnode.envelope import message_of
-from v2xnode.settling import nets
+from ledger.view import StoredEntry, View
+from market.terms import Net, Pay
+from v2xnode.settling import drawing, nets
 from v2xnode.settling.answers import PAIRED, answers_to, paired
 from v2xnode.settling.signing import AccountingRefused
 
 
 def receive(transaction: Transaction, signed: SignedEntry, now_s: int) -> bool:
-    """Keep a peer's Net, Pay or Resolve and answer it where our books alone decide: a Net that they bear out. False
-    when it is held already.
+    """Keep a peer's Net, Pay or Resolve and answer it where our books alone decide: a Net that they bear out, a payment
+    by a voucher that we take. False when it is held already.
 
     Raises AnsweredAlready for a second answer to an entry of ours, and what `Transaction.receive` raises. What our
     books do not bear out is kept and left unanswered: its owner sees it.
@@ -25,10 +24,17 @@ def receive(transaction: Transaction, signed: SignedEntry, now_s: int) -> bool:
         raise Malformed(str(problem)) from None
     if not kept:
         return False
-    message = message_of(signed)
-    if isinstance(message, Net) and not signed.entry.answers:
-        _answer_net(transaction, signed, now_s)
+    found = paired(transaction, signed.hash)
+    if found is not None:
+        _answer(transaction, *found, now_s)
     return True
+
+
+def _answer(transaction: Transaction, stored: StoredEntry, message: Net | Pay, now_s: int) -> None:
+    if isinstance(message, Pay):
+        drawing.answer(transaction, stored, message, now_s)
+    elif not stored.entry.answers:
+        _answer_net(transaction, stored.hash, now_s)
 
 
 def _check_first_answer(view: View, signed: SignedEntry) -> None:
@@ -38,8 +44,8 @@ def _check_first_answer(view: View, signed: SignedEntry) -> None:
         raise AnsweredAlready(f"{signed.entry.type.name} of ours is answered already")
 
 
-def _answer_net(transaction: Transaction, signed: SignedEntry, now_s: int) -> None:
+def _answer_net(transaction: Transaction, digest: bytes, now_s: int) -> None:
     try:
-        nets.agree(transaction, signed.hash, now_s)
+        nets.agree(transaction, digest, now_s)
     except AccountingRefused:
         return

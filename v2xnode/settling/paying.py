@@ -1,5 +1,7 @@
 """The owner's steps about money that moved outside: it was paid, or it has come."""
 
+from dataclasses import replace
+
 from ledger.entry import SignedEntry
 from ledger.transaction import Transaction
 from ledger.view import View
@@ -54,6 +56,11 @@ def answer_to(message: Pay, peer: bytes, now_s: int) -> Pay:
         received=not message.received,
         draws=message.draws,
     )
+
+
+def paid_by_issuer(message: Pay, provider: bytes, now_s: int) -> Pay:
+    """The issuer's Pay for a provider's draw: it owes the provider now, and the holder owes it."""
+    return replace(answer_to(message, provider, now_s), reference="")
 
 
 def _pay(

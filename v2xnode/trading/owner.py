@@ -4,7 +4,7 @@ The policy itself is `market.policy`. A decision about an Accept runs inside the
 holds at that moment, so that the same Wh are never confirmed twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,7 @@ from market.policy import (
 )
 from market.pricing import highest_cost_micro
 from market.terms import Confirm, Counter, Decline, Electrical, Offer, Reject, Request, acceptable
-from market.units import MS_PER_DAY, Role, ServiceBits, energy_at_power_wh
+from market.units import MS_PER_DAY, MS_PER_SECOND, Role, ServiceBits, energy_at_power_wh
 from v2xnode.clock import Clock, trusted
 from v2xnode.config import Config
 from v2xnode.devices.errors import DeviceError
@@ -39,7 +39,9 @@ from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.paths import Connectors
 from v2xnode.settling.accounts import owed_by_all
+from v2xnode.settling.issuers import issuer_keys
 from v2xnode.settling.trades import trades
+from v2xnode.settling.vouchers import credit_micro
 from v2xnode.trading.acquaintances import Acquaintances
 from v2xnode.trading.books import Books, Verdict
 from v2xnode.trading.delivering import Delivering
@@ -193,7 +195,7 @@ class Owner:
         for lock in locks:
             if lock.resource in debts:
                 debts[lock.resource] += lock.quantity
-        in_use = self.in_use()
+        in_use, issuers = self.in_use(), issuer_keys(view)
         known = {debt_lock(each) for each in (*self.policy.allow, *self.acquaintances.keys)}
         return Commitments(
             locked_wh=_held(locks, BATTERY),
@@ -205,14 +207,16 @@ class Owner:
             ),
             delivered_today_wh=self._sold_today_wh(now_ms),
             peer_debt_micro=owed.get(peer, 0) + debts.get(debt_lock(peer), 0),
-            strangers_debt_micro=sum(micro for each, micro in owed.items() if not self._is_known(each))
+            strangers_debt_micro=sum(micro for each, micro in owed.items() if not self._is_known(each, issuers))
             + sum(micro for name, micro in debts.items() if name not in known),
+            vouched_micro=credit_micro(view, peer, self.config.node.currency, max(0, now_ms) // MS_PER_SECOND),
             peer_known=self._is_known(peer),
             peer_forked=is_forked(view, peer),
         )
 
-    def _is_known(self, peer: bytes) -> bool:
-        return self.lists(peer) or self.acquaintances.knows(peer)
+    def _is_known(self, peer: bytes, issuers: Collection[bytes] = ()) -> bool:
+        """issuers: whose vouchers we take; what they owe for those is no stranger's debt."""
+        return self.lists(peer) or self.acquaintances.knows(peer) or peer in issuers
 
     def _sold_today_wh(self, now_ms: int) -> int:
         """Of the site's local day; of the last 24 hours where the clock can't be trusted."""
