@@ -28,7 +28,7 @@ GOOD = Voucher(
 
 
 def fault(voucher: Voucher = GOOD, lists: tuple[IssuerList, ...] = (LIST,), **changes: Any) -> VoucherFault | None:
-    case = {"signer": ISSUER, "holder": CLIENT, "provider": PROVIDER, "at_s": NOW_S} | changes
+    case: dict[str, Any] = {"signer": ISSUER, "holder": CLIENT, "provider": PROVIDER, "at_s": NOW_S} | changes
     return voucher_fault(voucher, case.pop("signer"), lists, **case)
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from v2xnode.cli import bookkeeping, demo, devices, doctor, exporting, ledger, looking, running, setup
+from v2xnode.cli import bookkeeping, demo, devices, doctor, exporting, ledger, looking, running, setup, vouchers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,6 +14,7 @@ bookkeeping.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")
+vouchers.register(app)
 setup.register(app)
 doctor.register(app)
 running.register(app)

@@ -1,6 +1,7 @@
 """Lists of issuers, as the owner trusts them: one of each publisher, and never an older one in place of a newer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ledger import cbor
 from ledger.errors import BadSignature, LedgerError, Malformed
@@ -12,7 +13,8 @@ from ledger.transaction import MAX_DOCUMENT_BYTES, Transaction
 from ledger.view import View
 from market.errors import TermsInvalid
 from market.terms import from_map, to_map
-from market.voucher import IssuerList
+from market.voucher import Issuer, IssuerList
+from v2xnode.errors import UsageError
 from v2xnode.settling.signing import AccountingRefused
 
 FORM = "v2x-issuers/1"
@@ -67,6 +69,52 @@ def lists(view: View) -> list[IssuerList]:
 def issuer_keys(view: View) -> frozenset[bytes]:
     """The nodes of all issuers that some list names."""
     return frozenset(issuer.key for each in lists(view) for issuer in each.issuers)
+
+
+def as_json(said: IssuerList) -> dict[str, Any]:
+    """A list for programs; amounts in millionths of the currency."""
+    return {
+        "publisher": said.publisher.hex(),
+        "number": said.number,
+        "at_s": said.at_s,
+        "issuers": [
+            {
+                "issuer": each.key.hex(),
+                "signer": each.signer.hex(),
+                "name": each.name,
+                "any_limit_micro": each.any_limit_micro,
+                "currency": each.currency,
+                "until_s": each.until_s,
+            }
+            for each in said.issuers
+        ],
+        "revoked": [serial.hex() for serial in said.revoked],
+    }
+
+
+def from_json(value: Any, publisher: bytes) -> IssuerList:
+    """The list that `as_json` shows, for its publisher to sign; sorted as a list has to be. Raises UsageError."""
+    try:
+        named = [
+            Issuer(
+                bytes.fromhex(each["issuer"]),
+                bytes.fromhex(each.get("signer", each["issuer"])),
+                each["name"],
+                each["any_limit_micro"],
+                each["currency"],
+                each["until_s"],
+            )
+            for each in value["issuers"]
+        ]
+        return IssuerList(
+            publisher=publisher,
+            number=value["number"],
+            at_s=value["at_s"],
+            issuers=tuple(sorted(named, key=lambda each: each.key)),
+            revoked=tuple(sorted(bytes.fromhex(each) for each in value.get("revoked", []))),
+        )
+    except (TermsInvalid, KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise UsageError(f"This is no list of issuers: {problem}.", code="malformed") from None
 
 
 def to_file(message: SignedMessage) -> bytes:

@@ -1,5 +1,7 @@
 """Our own entries about money after the trades: appended and put into the outbox in one commit, or refused."""
 
+from typing import Any
+
 from ledger.entry import SignedEntry
 from ledger.errors import Full
 from ledger.transaction import Transaction
@@ -32,6 +34,11 @@ def append(
     except Full:
         raise AccountingRefused("Too much waits for peers already; let it be fetched first.", code="full") from None
     return signed
+
+
+def signed_json(entry: SignedEntry) -> dict[str, Any]:
+    """What was signed, for programs."""
+    return {"signed": entry.entry.type.name.lower(), "hash": entry.hash.hex(), "seq": entry.entry.seq}
 
 
 def short_amount(amount_micro: int, currency: str) -> str:
