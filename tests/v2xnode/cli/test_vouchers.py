@@ -9,7 +9,7 @@ from typer.testing import Result
 from ledger.store import Ledger
 from tests.support.node_books import REQUEST_ID
 from tests.v2xnode.cli.calling import called, printed
-from v2xnode.cli.ledger import DATABASE_FILE
+from v2xnode.config import DATABASE_FILE
 from v2xnode.identity import Identity
 from v2xnode.settling.money import posting_rule
 
