@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ledger.checkpoint import Checkpoint, open_checkpoint
-from ledger.errors import Foreign, Gap
+from ledger.errors import Foreign, Gap, Revoked
 from ledger.key_history import KeyHistory
-from ledger.merkle import Frontier, leaf_hash
 from ledger.note import Note
+from ledger.proving import own_frontier
 from ledger.rows import Fault
 from ledger.view import View
-
-PAGE_ROWS: Final = 500
-"""Payloads read at a time: less than half a megabyte."""
 
 
 def check_against(view: View, note: Note) -> Fault | None:
     """What contradicts the checkpoint, in a ledger that was verified by itself; None where it holds.
 
     `truncated` names the missing tail, `rewritten` says that the ledger tells another history of the same length.
-    Raises Malformed, NotCanonical or UnknownOrigin for what is no node's checkpoint, Foreign for another node's, and
-    BadSignature for one that no key of this ledger signed.
+    Raises Malformed, NotCanonical or UnknownOrigin for what is no node's checkpoint, Foreign for another node's,
+    BadSignature for one that no key of this ledger signed, and Revoked where a revoked key's contradicts the ledger:
+    whoever took that key may have made it up.
     """
     checkpoint = Checkpoint.parse(note.text)
     node, epoch = checkpoint.place
     if node != view.node:
         raise Foreign(f"the checkpoint is of {node.hex()[:16]}…, the ledger of {view.node.hex()[:16]}…")
-    open_checkpoint(note, _key_of(view.keys_of(node), epoch, checkpoint.size))
-    tree = _tree(view, epoch, checkpoint.size)
+    keys = view.keys_of(node)
+    key = _key_of(keys, epoch, checkpoint.size)
+    open_checkpoint(note, key)
+    tree = own_frontier(view, epoch, checkpoint.size)
+    if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root) and key in keys.revoked:
+        raise Revoked("the checkpoint is of a key that is revoked, and not of this ledger's entries")
     if tree.size < checkpoint.size:
         return Fault("entry", 0, "", "truncated", _missing(epoch, tree.size, checkpoint.size))
     if tree.root() != checkpoint.root:
@@ -45,19 +45,6 @@ def _key_of(keys: KeyHistory, epoch: bytes, size: int) -> bytes:
         return keys.key_at(epoch, size)
     except Gap:
         return keys.current
-
-
-def _tree(view: View, epoch: bytes, size: int) -> Frontier:
-    """Over the first `size` entries of an epoch of ours, or as many as there are in a row."""
-    tree = Frontier()
-    while tree.size < size:
-        number = min(PAGE_ROWS, size - tree.size)
-        payloads = view.payloads(view.node, epoch, tree.size, number)
-        for payload in payloads:
-            tree.append(leaf_hash(payload))
-        if len(payloads) < number:
-            break
-    return tree
 
 
 def _missing(epoch: bytes, have: int, size: int) -> str:

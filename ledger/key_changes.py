@@ -14,13 +14,10 @@ from ledger.keys import (
     consent_of,
     encode_key,
 )
-from ledger.merkle import Frontier, leaf_hash
+from ledger.proving import own_frontier
 from ledger.signing import Signer
 from ledger.transaction import Transaction
 from ledger.view import StoredEntry, View
-
-PAGE_ROWS = 1_000
-"""Payloads read at a time while an epoch's root is made: a quarter of a megabyte."""
 
 
 def own_key_entries(view: View) -> list[SignedEntry]:
@@ -73,13 +70,9 @@ def succeed(transaction: Transaction, offline: Signer, new: Signer | None, commi
 def _closed(view: View) -> ClosedEpoch:
     """The live epoch, should it end here."""
     head = _head(view).entry
-    tree = Frontier()
-    while tree.size <= head.seq:
-        payloads = view.payloads(view.node, head.epoch, tree.size, PAGE_ROWS)
-        if not payloads:
-            raise Misuse(f"entry {tree.size} of our own chain is missing; run verify")
-        for payload in payloads:
-            tree.append(leaf_hash(payload))
+    tree = own_frontier(view, head.epoch, head.seq + 1)
+    if tree.size <= head.seq:
+        raise Misuse(f"entry {tree.size} of our own chain is missing; run verify")
     return ClosedEpoch(head.epoch, tree.size, tree.root())
 
 

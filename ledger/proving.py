@@ -21,7 +21,7 @@ from ledger.checkpoint import (
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import BadSignature, Corrupt, Malformed, Misuse
 from ledger.key_history import KeyHistory
-from ledger.merkle import HASH_BYTES, leaf_hash
+from ledger.merkle import HASH_BYTES, Frontier, leaf_hash
 from ledger.note import Note, NoteSignature
 from ledger.tiles import TILE_HEIGHT, TiledTree
 from ledger.transaction import MAX_DOCUMENT_BYTES, Transaction
@@ -32,6 +32,9 @@ TILES_DOCUMENT: Final = "tree"
 
 MAX_TILES: Final = (MAX_DOCUMENT_BYTES - 64) // HASH_BYTES
 """Kept in one document, beside the epoch: a million entries. Later ones are read each time."""
+
+PAGE_ROWS: Final = 1_000
+"""Payloads read at a time while a whole epoch is: a quarter of a megabyte."""
 
 RECENT_WITNESSES: Final = 256
 """Looked through for what a peer cosigned last. One that cosigned before those is asked what it remembers."""
@@ -163,6 +166,19 @@ def consistency_proof(view: View, held: HeldCheckpoint, old: int) -> Sequence[by
 def _cosigned(view: View, checkpoint: StoredEntry) -> Sequence[tuple[StoredEntry, Cosignature]]:
     later = view.apart(EntryType.WITNESS, view.node, after=checkpoint.position)
     return [(each, Cosignature.parse(each.body)) for each in later if each.entry.answers == checkpoint.hash]
+
+
+def own_frontier(view: View, epoch: bytes, size: int) -> Frontier:
+    """Over the first `size` entries of an epoch of ours, or as many as there are in a row."""
+    tree = Frontier()
+    while tree.size < size:
+        number = min(PAGE_ROWS, size - tree.size)
+        payloads = view.payloads(view.node, epoch, tree.size, number)
+        for payload in payloads:
+            tree.append(leaf_hash(payload))
+        if len(payloads) < number:
+            break
+    return tree
 
 
 def _tree_to(view: View, held: HeldCheckpoint, size: int) -> TiledTree:

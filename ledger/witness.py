@@ -65,7 +65,7 @@ def opened(view: View, note: Note) -> Shown:
         raise Misuse("our own checkpoint is not ours to witness")
     keys = view.keys_of(node)
     key = keys.key_at(epoch, checkpoint.size)
-    if not keys.counts(epoch, checkpoint.size):
+    if key in keys.revoked:
         raise Revoked("the checkpoint is signed by a key that is revoked")
     open_checkpoint(note, key)
     return Shown(checkpoint, Note(note.text, (note.by(checkpoint.origin, key, KeyType.ED25519),)), key)

@@ -13,11 +13,15 @@ from ledger.against import check_against
 from ledger.audit import verify
 from ledger.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from ledger.entry import EntryType
-from ledger.errors import BadSignature, Foreign, LedgerError, Malformed, UnknownOrigin
+from ledger.errors import BadSignature, Foreign, LedgerError, Malformed, Revoked, UnknownOrigin
+from ledger.key_changes import succeed
+from ledger.keys import commitment_to
 from ledger.note import Note
 from ledger.proving import HeldCheckpoint, append_checkpoint
 from ledger.reader import LedgerReader
 from ledger.rows import Fault
+from ledger.store import Ledger
+from tests.ledger.key_world import OFFLINE, OTHER
 from tests.ledger.world import CLIENT, PROVIDER, open_ledger, rule, trade
 
 
@@ -89,3 +93,15 @@ def test_what_is_no_checkpoint_of_it_says_nothing(path: Path, held: HeldCheckpoi
     for error, note in wrong(held):
         with pytest.raises(error):
             compared(path, note)
+
+
+def test_a_revoked_key_does_not_speak_against_the_ledger(path: Path) -> None:
+    with Ledger.open(path, CLIENT, posting_rule=rule, commitment=commitment_to(OFFLINE.public)) as ledger:
+        ledger.transact(lambda tx: tx.append(EntryType.NET, b"before"))
+        held = ledger.transact(append_checkpoint)
+        ledger.transact(lambda tx: succeed(tx, OFFLINE, OTHER, commitment_to(OFFLINE.public)))
+    assert compared(path, held.note) is None
+    forged = replace(held.checkpoint, root=bytes(32))
+    for made_up in (forged, replace(forged, size=9)):
+        with pytest.raises(Revoked):
+            compared(path, sign_checkpoint(CLIENT, made_up))

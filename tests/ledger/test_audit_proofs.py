@@ -71,6 +71,11 @@ def note_body(checkpoint: Checkpoint, signer: Signer = CLIENT) -> bytes:
     return bytes(sign_checkpoint(signer, checkpoint))
 
 
+def twice_signed(checkpoint: Checkpoint) -> bytes:
+    own = sign_checkpoint(CLIENT, checkpoint).signatures
+    return bytes(Note(checkpoint.text, (*own, cosign(PROVIDER, PROVIDER.public, checkpoint, AT_S))))
+
+
 def cosignature(held: HeldCheckpoint, signer: Signer, name: bytes, key: bytes) -> bytes:
     return Cosignature(key, cosign(signer, name, held.checkpoint, AT_S)).encode()
 
@@ -98,19 +103,7 @@ WRONG: dict[str, tuple[str, Wrong]] = {
         "bad_signature",
         lambda held: (EntryType.CHECKPOINT, note_body(next_text(held), PROVIDER), b""),
     ),
-    "two_signatures": (
-        "malformed",
-        lambda held: (
-            EntryType.CHECKPOINT,
-            bytes(
-                Note(
-                    held.note.text,
-                    (*held.note.signatures, cosign(PROVIDER, PROVIDER.public, held.checkpoint, AT_S)),
-                )
-            ),
-            b"",
-        ),
-    ),
+    "two_signatures": ("malformed", lambda held: (EntryType.CHECKPOINT, twice_signed(next_text(held)), b"")),
     "no_note": ("malformed", lambda held: (EntryType.CHECKPOINT, b"text", b"")),
     "cosignature_on_nothing": (
         "wrong_checkpoint",

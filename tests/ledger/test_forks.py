@@ -8,14 +8,14 @@ import pytest
 
 from ledger import forks
 from ledger.entry import EntryType
-from ledger.errors import BadSignature, Fork, Forked, Full, Misuse
+from ledger.errors import BadSignature, Fork, Forked, Full, Misuse, Revoked
 from ledger.filing import read_file
 from ledger.fork import ForkProof, fork_of_entries, from_fields
 from ledger.forks import HeldFork, demand_unforked, file_of, fork_of, is_forked, keep_fork
 from ledger.signing import AAD_ENTRY, Signer, sign1
 from ledger.store import Ledger
 from tests.ledger.hands import Where
-from tests.ledger.key_world import FIRST, NODE, KeyChain
+from tests.ledger.key_world import NODE, SECOND, KeyChain
 from tests.ledger.world import CLIENT, PROVIDER, Chain, open_ledger
 
 
@@ -79,12 +79,42 @@ def test_they_are_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_file_of_it_carries_the_keys_that_are_held(ledger: Ledger) -> None:
     chain = KeyChain()
-    ledger.transact(lambda tx: tx.receive(chain.keys[0]))
-    chain.grow()
-    one = chain.entries[-1]
-    fields = replace(one.entry, body_commitment=bytes(32))
-    other = replace(one, entry=fields, signature=sign1(FIRST, fields.payload, AAD_ENTRY))
-    held = kept(ledger, fork_of_entries(one, other))
+    chain.rotate(SECOND)
+    receive_keys(ledger, chain)
+    shown = forked(chain)
+    held = kept(ledger, shown)
     read, keys = from_fields(read_file(ledger.transact(lambda tx: file_of(tx, held)))[1])
     assert read == held.proof
     assert keys == chain.history
+
+
+def forked(chain: KeyChain) -> ForkProof:
+    """Two entries of a node that changed its key for one place."""
+    chain.grow()
+    one = chain.entries[-1]
+    fields = replace(one.entry, body_commitment=bytes(32))
+    signature = sign1(chain.signer, fields.payload, AAD_ENTRY)
+    return fork_of_entries(one, replace(one, entry=fields, signature=signature))
+
+
+def receive_keys(ledger: Ledger, chain: KeyChain) -> None:
+    for signed in chain.keys:
+        ledger.transact(lambda tx, signed=signed: tx.receive(signed))  # type: ignore[misc]
+
+
+def test_a_revoked_key_proves_nothing_new(ledger: Ledger) -> None:
+    chain = KeyChain()
+    shown = forked(chain)
+    chain.succeed(SECOND, 2)
+    receive_keys(ledger, chain)
+    with pytest.raises(Revoked):
+        kept(ledger, shown)
+    assert not ledger.transact(lambda tx: is_forked(tx, NODE))
+
+
+def test_what_was_held_before_the_revocation_stays(ledger: Ledger) -> None:
+    chain = KeyChain()
+    kept(ledger, forked(chain))
+    chain.succeed(SECOND, 2)
+    receive_keys(ledger, chain)
+    assert ledger.transact(lambda tx: is_forked(tx, NODE))

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.audit import verify
 from ledger.checkpoint import cosign, open_checkpoint, origin_of
 from ledger.entry import EntryType
 from ledger.errors import BadSignature, Corrupt, Malformed, Misuse, UnknownOrigin
+from ledger.key_changes import open_epoch, rotate
 from ledger.key_history import KeyHistory
 from ledger.merkle import Tree, leaf_hash, verify_consistency, verify_inclusion
 from ledger.proving import (
@@ -28,10 +30,13 @@ from ledger.proving import (
     inclusion_proof,
     newest_checkpoint,
 )
+from ledger.reader import LedgerReader
+from ledger.signing import Signer
 from ledger.store import Ledger
 from ledger.tiles import TILE_LEAVES
 from ledger.transaction import MAX_DOCUMENT_BYTES, Transaction
-from tests.ledger.world import CLIENT, EPOCH, PROVIDER, open_ledger, trade
+from tests.ledger.key_world import FIRST, NODE, SECOND, THIRD, KeyChain
+from tests.ledger.world import CLIENT, EPOCH, PROVIDER, open_ledger, rule, trade
 
 AT_S = 1_800_000_000
 OTHER = PROVIDER
@@ -222,3 +227,52 @@ def test_the_body_of_a_cosignature_has_one_form(traded: Ledger) -> None:
     stranger = Cosignature(cosignature.key, type(cosignature.line)("example.com", bytes(4), bytes(72)))
     with pytest.raises(UnknownOrigin):
         _ = stranger.witness
+
+
+def test_a_rotated_key_signs_from_its_turn_on(traded: Ledger) -> None:
+    old = note_of(traded)
+    traded.transact(lambda tx: rotate(tx, SECOND))
+    new = note_of(traded)
+    assert open_checkpoint(new.note, SECOND.public).size == old.checkpoint.size + 2
+    assert traded.transact(lambda tx: tx.keys_of(CLIENT.public).key_at(new.epoch, new.checkpoint.size)) == SECOND.public
+    proof = traded.transact(lambda tx: consistency_proof(tx, new, old.checkpoint.size))
+    verify_consistency(old.checkpoint.size, old.checkpoint.root, new.checkpoint.size, new.checkpoint.root, proof)
+
+
+def test_an_epoch_has_a_tree_of_its_own(traded: Ledger, path: Path) -> None:
+    old = note_of(traded)
+    traded.transact(open_epoch)
+    new = note_of(traded)
+    assert (new.checkpoint.size, new.epoch != old.epoch) == (1, True)
+    started = traded.transact(lambda tx: tx.entry_at(CLIENT.public, new.epoch, 0))
+    first = traded.transact(lambda tx: tx.entry_at(CLIENT.public, old.epoch, 0))
+    assert first is not None
+    assert started is not None
+    assert traded.transact(lambda tx: inclusion_proof(tx, started.entry, new)) == []
+    assert traded.transact(lambda tx: covering_checkpoint(tx, first.entry)) == old
+    with pytest.raises(Misuse):
+        traded.transact(lambda tx: inclusion_proof(tx, first.entry, new))
+    traded.close()
+    with LedgerReader.open(path) as reader:
+        assert verify(reader, rule).ok
+
+
+def test_a_witness_cosigns_with_a_key_that_it_has_and_has_not_revoked(traded: Ledger) -> None:
+    held, chain = note_of(traded), KeyChain()
+
+    def keep(signer: Signer) -> None:
+        line = cosign(signer, NODE, held.checkpoint, AT_S)
+        traded.transact(lambda tx: append_witness(tx, held.stored.hash, Cosignature(signer.public, line)))
+
+    chain.rotate(SECOND)
+    with pytest.raises(BadSignature):
+        keep(SECOND)
+    for signed in chain.keys:
+        traded.transact(lambda tx, signed=signed: tx.receive(signed))  # type: ignore[misc]
+    chain.succeed(THIRD, 2)
+    traded.transact(lambda tx: tx.receive(chain.keys[-1]))
+    for revoked in (FIRST, SECOND):
+        with pytest.raises(BadSignature):
+            keep(revoked)
+    keep(THIRD)
+    assert [each.key for each in traded.transact(lambda tx: cosignatures(tx, held))] == [THIRD.public]

@@ -9,7 +9,7 @@ import pytest
 
 from ledger import witnessed
 from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint, verify_cosignature, witness_of
-from ledger.errors import BadProof, BadSignature, Forked, Full, LedgerError, Malformed, Misuse, UnknownOrigin
+from ledger.errors import BadProof, BadSignature, Forked, Full, LedgerError, Malformed, Misuse, Revoked, UnknownOrigin
 from ledger.forks import fork_of, is_forked
 from ledger.merkle import Tree, leaf_hash
 from ledger.note import Note, NoteSignature
@@ -19,6 +19,7 @@ from ledger.transaction import Transaction
 from ledger.witness import show
 from ledger.witnessed import remembered
 from tests.ledger.hands import Where
+from tests.ledger.key_world import FIRST, NODE, SECOND, KeyChain
 from tests.ledger.world import CLIENT, EPOCH, PROVIDER, open_ledger
 
 NOW_S = 1_800_000_000
@@ -167,3 +168,36 @@ def test_what_is_remembered_is_bounded_and_nothing_is_forgotten(
     with pytest.raises(Full):
         shown(ledger, 4, epoch=bytes([1]) * 8)
     cosigned(ledger, 5, 4)
+
+
+def test_the_key_of_the_place_signs_for_a_peer(ledger: Ledger) -> None:
+    chain = KeyChain()
+    chain.grow(2)
+    chain.rotate(SECOND)
+    by_first, by_second = (
+        sign_checkpoint(signer, Checkpoint(origin_of(NODE, chain.epoch), size, HONEST.root(size)))
+        for signer, size in ((FIRST, 3), (SECOND, 4))
+    )
+    with pytest.raises(BadSignature):
+        ledger.transact(lambda tx: show(tx, by_second, 0, [], NOW_S))
+    for signed in chain.keys:
+        ledger.transact(lambda tx, signed=signed: tx.receive(signed))  # type: ignore[misc]
+    proof = HONEST.consistency_proof(3, 4)
+    for note, old in ((by_first, 0), (by_second, 3)):
+        line = ledger.transact(lambda tx, note=note, old=old: show(tx, note, old, proof, NOW_S))  # type: ignore[misc]
+        assert isinstance(line, NoteSignature)
+    stale = sign_checkpoint(FIRST, Checkpoint(origin_of(NODE, chain.epoch), 5, HONEST.root(5)))
+    with pytest.raises(BadSignature):
+        ledger.transact(lambda tx: show(tx, stale, 4, HONEST.consistency_proof(4, 5), NOW_S))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_what_a_revoked_key_signed_is_not_witnessed_any_more(ledger: Ledger, size: int) -> None:
+    chain = KeyChain()
+    chain.grow(2)
+    ended = sign_checkpoint(FIRST, Checkpoint(origin_of(NODE, chain.epoch), size, HONEST.root(size)))
+    chain.succeed(SECOND, 2)
+    for signed in chain.keys:
+        ledger.transact(lambda tx, signed=signed: tx.receive(signed))  # type: ignore[misc]
+    with pytest.raises(Revoked):
+        ledger.transact(lambda tx: show(tx, ended, 0, [], NOW_S))
