@@ -20,7 +20,7 @@ from ledger.errors import LedgerError
 from tests.ledger import world
 from tests.powercut.looking import look
 from tests.powercut.parties import Party, settle, trading
-from tests.powercut.shim import Death, Shim, Stage
+from tests.powercut.shim import NEVER, Death, Shim, Stage
 from tests.powercut.witness import Mouth, Witness
 
 MACHINES: Final = {"client": world.CLIENT, "provider": world.PROVIDER}
@@ -57,7 +57,7 @@ def live(life: Life, acts: Acts, witness: Witness, said: int, log: int) -> None:
     """Until death, or until all is done. What is found is said into the open file `said`."""
     shim, mouth = Shim(), Mouth(witness, said)
     event.listen(Engine, "connect", _Connections(life, shim, mouth).made)
-    shim.begin(life.directory, log, life.death or Death("", Stage.OPENING, sys.maxsize))
+    shim.begin(life.directory, log, life.death or NEVER)
     try:
         acts(life, shim, mouth)
     except LedgerError as error:

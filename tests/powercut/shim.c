@@ -38,11 +38,11 @@ static char directory[PATH_MAX];
 static size_t directory_size; /* 0: not begun */
 static int log_file = -1;
 static char *names[MAX_FILES]; /* of the open files below the directory */
-static int stage;
+static int stage = 1; /* shim.py's OPENING */
 
 static struct {
     const char *suffix;
-    int stage;
+    int stage; /* 0: any */
     long left;
 } plan;
 

@@ -41,11 +41,11 @@ class Operation(IntEnum):
 class Stage(IntEnum):
     """How far a party has come: what runs in SQLite, and what it has told since."""
 
-    OPENING = 0
-    WORKING = 1
-    COMMITTING = 2
-    COMMITTED = 3
-    TOLD = 4
+    OPENING = 1
+    WORKING = 2
+    COMMITTING = 3
+    COMMITTED = 4
+    TOLD = 5
 
 
 REACHED: Final = "@"
@@ -66,11 +66,14 @@ class Record(NamedTuple):
 
 
 class Death(NamedTuple):
-    """Where a process is to die: at the n-th operation on files whose names end so, in that stage (OPENING: in any)."""
+    """Where a process is to die: at the n-th operation on files whose names end so, in that stage, or in any."""
 
-    suffix: str
-    stage: Stage
     nth: int
+    suffix: str = ""
+    stage: Stage | None = None
+
+
+NEVER: Final = Death(sys.maxsize)
 
 
 def missing() -> str:
@@ -102,8 +105,7 @@ class Shim:
 
     def begin(self, directory: Path, log: int, death: Death) -> None:
         """From here on what happens below `directory` goes into the open file `log`, until death."""
-        suffix = death.suffix.encode()
-        self._calls.powercut_begin(f"{directory}/".encode(), log, suffix, death.stage, death.nth)
+        self._calls.powercut_begin(f"{directory}/".encode(), log, death.suffix.encode(), death.stage or 0, death.nth)
 
     def reach(self, stage: Stage) -> None:
         """Say that a stage is reached. It counts as an operation."""

@@ -85,7 +85,7 @@ _KILLS: Final = {
 
 
 class Story:
-    """Two machines and a witness, in a directory that nothing else uses."""
+    """Machines and a witness, in a directory that nothing else uses."""
 
     def __init__(self, seed: int, how: How, weakened: str, directory: Path) -> None:
         self._seed = seed
@@ -120,13 +120,13 @@ class Story:
         if self._how is How.KILL:
             label = chance.choice(list(_KILLS))
             suffix, stage, most = _KILLS[label]
-            death = Death(suffix, stage, chance.randint(1, most))
+            death = Death(chance.randint(1, most), suffix, stage)
             pages = pages or 1 if label == "in a checkpoint" else pages
             self._counted[f"killed {label}"] += 1
         else:
             longest = chance.choice([OPENING_CUT, LONGEST_CUT, LONGEST_CUT, LONGEST_CUT])
             longest = UPGRADE_CUT if self._how is How.UPGRADE else longest
-            death = Death("", Stage.OPENING, chance.randint(1, longest))
+            death = Death(chance.randint(1, longest))
         cache = chance.choice([0, 10])
         return Life(f"{self._seed} {number}", self._directory, death, self._weakened, pages, cache)
 

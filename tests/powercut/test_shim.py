@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.powercut.platter import Platter
-from tests.powercut.shim import REACHED, Death, Operation, Record, Stage, records
+from tests.powercut.shim import NEVER, REACHED, Death, Operation, Record, Stage, records
 
 SCRIPT = """
 import os, sys
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.powercut.shim import Death, Shim, Stage
 directory, log, suffix, stage, nth = sys.argv[1:]
 shim = Shim()
-shim.begin(Path(directory).parent, int(log), Death(suffix, Stage(int(stage)), int(nth)))
+shim.begin(Path(directory).parent, int(log), Death(int(nth), suffix, Stage(int(stage)) if int(stage) else None))
 file = os.open(f"{directory}/a", os.O_RDWR | os.O_CREAT)
 os.pwrite(file, b"12345678", 0)
 shim.reach(Stage.COMMITTING)
@@ -39,7 +39,7 @@ Done = tuple[int, list[Record]]
 
 def run(environment: dict[str, str], directory: Path, death: Death) -> Done:
     """How it ended, and what it did."""
-    order = [death.suffix, str(int(death.stage)), str(death.nth)]
+    order = [death.suffix, str(int(death.stage or 0)), str(death.nth)]
     with (directory.parent / "log").open("w+b") as log:
         command = [sys.executable, "-c", SCRIPT, str(directory), str(log.fileno()), *order]
         done = subprocess.run(command, env=environment, pass_fds=[log.fileno()])
@@ -55,7 +55,7 @@ def place(tmp_path: Path, name: str = "disk") -> Path:
 
 def test_what_it_saw_makes_the_files_that_are_there(shimmed: dict[str, str], tmp_path: Path) -> None:
     directory = place(tmp_path)
-    ended, log = run(shimmed, directory, Death("", Stage.OPENING, 1_000))
+    ended, log = run(shimmed, directory, NEVER)
     platter = Platter(directory)
     platter.replay(log)
     assert ended == 0
@@ -70,7 +70,7 @@ def test_each_operation_can_be_the_one_that_never_happens(shimmed: dict[str, str
     seen: list[bytes | None] = []
     for nth in range(1, 14):
         directory = place(tmp_path, str(nth))
-        ended, log = run(shimmed, directory, Death("", Stage.OPENING, nth))
+        ended, log = run(shimmed, directory, Death(nth))
         assert ended == -signal.SIGKILL
         assert log[-1].operation is Operation.DEATH
         file = directory / "a"
@@ -81,14 +81,14 @@ def test_each_operation_can_be_the_one_that_never_happens(shimmed: dict[str, str
 
 def test_a_stage_and_a_name_say_which_operations_count(shimmed: dict[str, str], tmp_path: Path) -> None:
     directory = place(tmp_path)
-    ended, log = run(shimmed, directory, Death("a", Stage.COMMITTING, 3))
+    ended, log = run(shimmed, directory, Death(3, "a", Stage.COMMITTING))
     assert ended == -signal.SIGKILL
     assert [each.operation for each in log[-2:]] == [Operation.RESIZE, Operation.DEATH]
 
 
 def test_reaching_a_stage_can_be_the_end(shimmed: dict[str, str], tmp_path: Path) -> None:
     directory = place(tmp_path)
-    ended, log = run(shimmed, directory, Death(REACHED, Stage.COMMITTING, 1))
+    ended, log = run(shimmed, directory, Death(1, REACHED, Stage.COMMITTING))
     assert ended == -signal.SIGKILL
     assert log[-1].data == REACHED.encode()
     assert log[-2].operation is Operation.WRITE
