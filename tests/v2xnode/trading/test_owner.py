@@ -5,8 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ledger.entry import EntryType
+from ledger.fork import fork_of_entries
+from ledger.forks import keep_fork
+from ledger.signing import Signer
 from market.errors import Reason
 from market.terms import Confirm, Decline, Interval, Offer, Reject, Request
+from tests.ledger.world import Chain
 from tests.support.market_terms import request
 from tests.support.node_books import Table, table
 from tests.support.node_shop import CAPACITY_WH, EVENING_MS, STORED_WH, Shop, at_counter, shop, stop_selling
@@ -41,6 +46,16 @@ def reason(answer: Offer | Decline) -> Reason | None:
 
 
 # requests
+
+
+async def test_whoever_signed_two_histories_is_refused() -> None:
+    chain = Chain(Signer(b"f" * 32))
+    proof = fork_of_entries(chain.make(EntryType.NET, b"one"), chain.make(EntryType.NET, b"other"))
+    async with shop() as side:
+        assert isinstance(await ask(side, proof.node), Offer)
+        await side.books.run(lambda ledger: keep_fork(ledger, proof))
+        assert reason(await ask(side, proof.node)) is Reason.FORKED
+        assert isinstance(await ask(side), Offer)
 
 
 async def test_the_owner_hears_which_limit_refused_and_the_peer_what_passes() -> None:
