@@ -54,7 +54,9 @@ async def test_whoever_signed_two_histories_is_refused() -> None:
     async with shop() as side:
         assert isinstance(await ask(side, proof.node), Offer)
         await side.books.run(lambda ledger: keep_fork(ledger, proof))
-        assert reason(await ask(side, proof.node)) is Reason.FORKED
+        assert reason(await ask(side, proof.node)) is Reason.NOT_WELCOME
+        [event] = side.told("refused")
+        assert event.data["code"] == Reason.FORKED.code
         assert isinstance(await ask(side), Offer)
 
 
