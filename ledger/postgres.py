@@ -32,6 +32,8 @@ lost power holds its ledger no longer than that."""
 
 _LOCK_CLASS: Final = int.from_bytes(b"v2x\0") << 32  # above the schema's oid, which has 32 bits
 _KEEPALIVE: Final = (("idle", SILENCE_S), ("interval", SILENCE_S), ("count", 3))
+_PLACE: Final = "SELECT oid FROM pg_namespace WHERE nspname = current_schema()"
+_UNLOGGED: Final = f"SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relnamespace = ({_PLACE})"  # noqa: S608
 _DURABLE: Final = (("synchronous_commit", ("on", "remote_apply")), ("fsync", ("on",)), ("full_page_writes", ("on",)))
 
 
@@ -83,6 +85,8 @@ def assure_durable(driver: psycopg.Connection[Any]) -> None:
     for name, wanted in _DURABLE:
         if (got := _setting(driver, name)) not in wanted:
             raise NotDurable(f"PostgreSQL keeps {name} at {got!r} where {wanted[0]!r} is needed")
+    if (table := driver.execute(_UNLOGGED).fetchone()) is not None:
+        raise NotDurable(f"the table {table[0]} is UNLOGGED: PostgreSQL empties it after a crash")
 
 
 def _setting(driver: psycopg.Connection[Any], name: str) -> str:
@@ -97,7 +101,7 @@ def _take(driver: psycopg.Connection[Any]) -> None:
     assure_durable(driver)
     for name, value in _KEEPALIVE:
         driver.execute(f"SET tcp_keepalives_{name} TO {value}")
-    oid = driver.execute("SELECT oid FROM pg_namespace WHERE nspname = current_schema()").fetchone()
+    oid = driver.execute(_PLACE).fetchone()
     if oid is None:
         raise StoreFailed("the schema that the ledger's URL names does not exist; create it first")
     driver.execute(f"SET lock_timeout TO {LOCK_WAIT_MS}")

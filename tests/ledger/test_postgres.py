@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +57,13 @@ def test_a_server_that_refuses_them_is_refused(url: str, setting: str) -> None:
         assure_durable(driver)
 
 
+def test_tables_that_a_crash_would_empty_are_refused(url: str) -> None:
+    open_ledger(url).close()
+    asked(url, "ALTER TABLE document SET UNLOGGED")
+    with pytest.raises(NotDurable, match="document is UNLOGGED"):
+        open_ledger(url)
+
+
 def test_two_processes_never_write_to_one_ledger(on_server: Ledger, url: str) -> None:
     with pytest.raises(LedgerHeld):
         open_ledger(url)
@@ -84,6 +92,12 @@ def test_after_a_lost_connection_nothing_is_written_until_it_is_opened_again(on_
 def test_a_reader_cannot_write(on_server: Ledger, url: str) -> None:
     with LedgerReader.open(url) as reader, pytest.raises(StoreFailed, match="read-only"), translated():
         reader.connection.exec_driver_sql("CREATE TABLE t (x int)")
+
+
+def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreFailed, match=r"v2xnode\[postgres\]"):
+        open_ledger("postgresql:///ledger")
 
 
 def test_a_schema_that_is_not_there_is_a_clear_error(url: str) -> None:

@@ -8,7 +8,7 @@ a row that was changed is not made good.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,20 +47,23 @@ def upgrade() -> None:
 
 def _renew_arrivals() -> None:
     old = new = NO_ARRIVAL
-    for row in _rows():
-        of_both = (row.position, row.payload, row.signature, row.request_id)
-        old, new = _arrival(old, *of_both, row.salt, row.body), _arrival(new, *of_both)
-        if row.arrival != old:
-            raise Corrupt(f"entry row {row.position} is not what was written; nothing was migrated")
-        here = sa.update(entry).where(entry.c.position == row.position)
-        op.get_bind().execute(here.values(arrival=new))
+    renew = sa.update(entry).where(entry.c.position == sa.bindparam("at")).values(arrival=sa.bindparam("new"))
+    for page in _pages():
+        renewed = []
+        for row in page:
+            of_both = (row.position, row.payload, row.signature, row.request_id)
+            old, new = _arrival(old, *of_both, row.salt, row.body), _arrival(new, *of_both)
+            if row.arrival != old:
+                raise Corrupt(f"entry row {row.position} is not what was written; nothing was migrated")
+            renewed.append({"at": row.position, "new": new})
+        op.get_bind().execute(renew, renewed)
 
 
-def _rows() -> Iterator[Any]:
+def _pages() -> Iterator[Sequence[Any]]:
     after = 0
     query = sa.select(entry).order_by(entry.c.position).limit(PAGE_ROWS)
     while page := op.get_bind().execute(query.where(entry.c.position > after)).all():
-        yield from page
+        yield page
         after = page[-1].position
 
 
