@@ -1,8 +1,9 @@
 """`v2xnode ledger export` and what belongs to it: trades as other systems read them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -51,21 +52,35 @@ def export(
 def receipt(
     wanted: TradeArgument,
     data: DataOption,
+    form: Annotated[
+        Literal["json", "html", "pdf"], typer.Option("--format", help="json is what is verified.")
+    ] = "json",
+    lang: Annotated[Literal["en", "de"], typer.Option(help="Of html and pdf.")] = "en",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; stdout where none is named.")] = None,
 ) -> None:
-    """Write what a stranger needs to check a settled trade: `v2xnode ledger verify FILE` does, and needs no more."""
+    """Write what a stranger needs to check a settled trade: `v2xnode ledger verify FILE` does, and needs no more. html
+    and pdf are for people: one page with a code that proves its totals."""
 
     def work() -> None:
-        from v2xnode.export.receipt import make_receipt
-
         with reading(data) as reader:
-            file = make_receipt(reader, one_of(trades(reader), wanted)).encode()
+            file = _receipt(reader, one_of(trades(reader), wanted), form, lang)
         if out is None:
-            print(file.decode(), end="")
+            sys.stdout.buffer.write(file)
         else:
             write_new(out, file)
 
     Output(False).guarded(work)
+
+
+def _receipt(reader: LedgerReader, trade: Trade, form: str, lang: str) -> bytes:
+    from v2xnode.export.receipt import make_receipt
+
+    made = make_receipt(reader, trade)
+    if form == "json":
+        return made.encode()
+    from v2xnode.export.printable.print import printed
+
+    return printed(made, trade, form, lang)
 
 
 def write_new(path: Path, data: bytes) -> None:

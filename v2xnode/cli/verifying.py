@@ -53,14 +53,29 @@ def check_receipt_file(fields: dict[str, Any]) -> FileReport:
     return FileReport(receipt_sentence(verdict), receipt_json(verdict))
 
 
+CODE_FORM, CODE_PREFIX = "v2x-paper/1", b"V2X1:"
+"""The text in the code of a printed receipt."""
+
 CHECKS: Mapping[str, Check] = {fork.FORM: check_fork, receipt.FORM: check_receipt_file}
 """By the form that a file names."""
+
+
+def check_code_file(data: bytes) -> FileReport:
+    """What a scanner read from a printed receipt. Raises RemoteLedgerError or LedgerInvalid."""
+    from v2xnode.export.paper import read_paper
+    from v2xnode.export.told import paper_json, paper_sentence
+
+    paper = read_paper(data.decode("ascii", "replace").strip())
+    return FileReport(paper_sentence(paper), paper_json(paper))
 
 
 def verify_file(path: Path) -> tuple[str, FileReport]:
     """(form, report) of a file that holds. Raises LedgerInvalid with the reason, or UsageError."""
     try:
-        form, fields = read_file(_bytes_of(path))
+        data = _bytes_of(path)
+        if data.lstrip().startswith(CODE_PREFIX):
+            return CODE_FORM, check_code_file(data)
+        form, fields = read_file(data)
         check = CHECKS.get(form)
         if check is None:
             raise UsageError(f"{path} is of the form {form!r}; known are {', '.join(CHECKS)}.", code="unknown_form")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from market.units import MICRO
+from v2xnode.export.paper import Paper
 from v2xnode.export.receipt import Verdict
 
 
@@ -51,6 +52,28 @@ def receipt_json(verdict: Verdict) -> dict[str, Any]:
         "checkpoint_size": checked.checkpoint.size if checked.checkpoint else None,
         "cosigners": [{"node": each.node.hex(), "at_s": each.at_s} for each in checked.cosigners],
         "revoked": checked.revoked,
+    }
+
+
+def paper_sentence(paper: Paper) -> str:
+    """For people: what the code of a printed receipt proves, and what not."""
+    return (
+        f"The code holds: {paper.provider.hex()} and {paper.client.hex()} have both signed {paper.agreed_wh} Wh for "
+        f"{amount(paper.total_micro)} {paper.currency}, of the request {paper.request_id.hex()}. Compare these with "
+        "the paper. Whether they have agreed on something else afterwards, the code can't tell."
+    )
+
+
+def paper_json(paper: Paper) -> dict[str, Any]:
+    """For programs; amounts in millionths."""
+    return {
+        "request_id": paper.request_id.hex(),
+        "provider": paper.provider.hex(),
+        "client": paper.client.hex(),
+        "currency": paper.currency,
+        "agreed_wh": paper.agreed_wh,
+        "amounts_micro": list(paper.amounts_micro),
+        "total_micro": paper.total_micro,
     }
 
 

@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ledger.directory import DirectoryLock
 from tests.support.deals import FIXED, PROVIDER, Deal, played, request_id, sides
+from tests.support.receipts import read
 from tests.v2xnode.cli.calling import called, printed
+from v2xnode.export.paper import paper_code
 from v2xnode.identity import KEY_FILE
 from v2xnode.meter_key import METER_KEY_FILE
 from v2xnode.secret_file import create_secret
@@ -120,3 +122,22 @@ def test_a_receipt_is_written_once(data: Path, tmp_path: Path) -> None:
 def test_no_receipt_of_what_is_not_known(data: Path) -> None:
     result = called("ledger", "receipt", "0123456789", "--data", data)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("form", "begins"), [("html", b"<!doctype html>"), ("pdf", b"%PDF-")])
+def test_a_receipt_for_people(data: Path, tmp_path: Path, form: str, begins: bytes) -> None:
+    out = tmp_path / f"receipt.{form}"
+    digits = request_id("taxed").hex()
+    result = called("ledger", "receipt", digits, "--data", data, "--format", form, "--lang", "de", "--out", out)
+    assert result.exit_code == 0
+    assert out.read_bytes().startswith(begins)
+
+
+def test_the_code_of_a_printed_receipt_is_verified(data: Path, tmp_path: Path) -> None:
+    file = called("ledger", "receipt", request_id("taxed").hex(), "--data", data).stdout
+    code = paper_code(read(file.encode()))
+    (tmp_path / "code.txt").write_text(code + "\n")
+    told = printed(called("ledger", "verify", tmp_path / "code.txt", "--json"))
+    assert (told["form"], told["total_micro"], told["currency"]) == ("v2x-paper/1", 315_354, "EUR")
+    (tmp_path / "code.txt").write_text(code[:-9] + "000000000")
+    assert called("ledger", "verify", tmp_path / "code.txt").exit_code == 5
