@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger import cbor
 from market.terms import Head, Hello, Ready, Start, to_map, type_of
+from tests.spec.ledger_proofs import proofs
 from tests.spec.ledger_wrong import ledger_files
 from tests.spec.settlement import settlement
 from tests.spec.trade import CLIENT, MESSAGES, PROVIDER, RECORD, REQUEST_ID, Trade, counted, play
@@ -224,6 +225,7 @@ def files() -> dict[str, Json]:
         "identifiers.json": identifiers(),
         "records.json": records(),
         "settlement.json": settlement(),
+        "proofs.json": proofs(trade),
     }
     wrong = {f"wrong/{name}.json": content for name, content in wrong_files(trade).items()}
     return made | wrong | ledger_files()
