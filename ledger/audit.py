@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from ledger import cbor, chain, schema
 from ledger.audit_postings import PostingAudit
 from ledger.audit_proofs import ProofAudit, check_witnessed
+from ledger.audit_pruned import BooksRule, PrunedAudit
 from ledger.database import DATABASE_ERRORS
 from ledger.entry import NODE_BYTES, Entry, EntryType, SignedEntry, check_body
 from ledger.errors import Gap, LedgerError
@@ -73,14 +74,14 @@ class Report:
         )
 
 
-def verify(reader: LedgerReader, posting_rule: PostingRule) -> Report:
+def verify(reader: LedgerReader, posting_rule: PostingRule, books_rule: BooksRule | None = None) -> Report:
     """Recompute all that the ledger says: columns, hashes, signatures, commitments, salts, chains, order, answers,
-    postings. The report names the first row that does not hold.
+    postings. The report names the first row that does not hold. Without `books_rule` no body may have been dropped.
 
     Raises nothing for what stands in the database, however damaged; only what `posting_rule` raises beside
     ValueError and LedgerError passes.
     """
-    audit = _Audit(reader, posting_rule)
+    audit = _Audit(reader, posting_rule, books_rule)
     fault = None
     try:
         audit.run()
@@ -94,8 +95,9 @@ def verify(reader: LedgerReader, posting_rule: PostingRule) -> Report:
 class _Audit:
     """The state of one walk. `held` is what can be answered so far, with its request id."""
 
-    def __init__(self, reader: LedgerReader, posting_rule: PostingRule) -> None:
+    def __init__(self, reader: LedgerReader, posting_rule: PostingRule, books_rule: BooksRule | None) -> None:
         self._reader = reader
+        self._pruned = PrunedAudit(books_rule)
         self.postings = PostingAudit(reader, posting_rule)
         self._node = b""
         self._held: dict[bytes, bytes | None] = {}
@@ -119,7 +121,9 @@ class _Audit:
         self._check_entries()
         if self._own.head is None:
             raise Found(Fault("entry", 1, "", Gap.code, "the chain's genesis entry is missing"))
+        self._pruned.check_bodies()
         self.postings.finish()
+        self._pruned.check_books()
         check_witnessed(self._reader.connection, self._keys_of)
         self._check_file()
 
@@ -185,7 +189,8 @@ class _Audit:
         if entry.type is EntryType.KEY:  # its body says whose signature it needs
             _blame("body", check_body, signed)
         _blame("signature", self._check_signature, row.position, signed, keys)
-        _blame("body", check_body, signed)
+        if not _is_dropped(row):
+            _blame("body", check_body, signed)
         _blame("payload", self._check_chain, signed, keys)
         if entry.type is EntryType.KEY:
             _blame("body", self._learn, keys, signed)
@@ -196,7 +201,9 @@ class _Audit:
         self._held[entry.hash] = row.request_id
         self._places[entry.node, entry.epoch, entry.seq] = entry.hash, entry.prev
         self.entries += 1
-        self.postings.take(StoredEntry(row.position, entry.node == self._node, signed))
+        stored = StoredEntry(row.position, entry.node == self._node, signed)
+        self._pruned.take(stored, self.postings.posted)
+        self.postings.take(stored)
 
     def _check_signature(self, position: int, signed: SignedEntry, keys: KeyHistory) -> None:
         key = keys.signer_of(signed, ours=signed.entry.node == self._node)
@@ -264,6 +271,11 @@ def _check_columns(row: AnyRow, entry: Entry) -> None:
     if stored != derived:
         for name, was, is_ in zip(("node", "epoch", "seq", "hash", "type"), stored, derived, strict=True):
             demand_equal(name, was, is_, "the payload")
+
+
+def _is_dropped(row: AnyRow) -> bool:
+    """Both together, of an entry of a trade: whether they may be missing, `audit_pruned` says."""
+    return row.salt is None and row.body is None and row.request_id is not None
 
 
 def _entry_fields(row: AnyRow) -> tuple[int | bytes | None, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger import schema
-from ledger.accounts import Posting
+from ledger.accounts import Posting, State, check_postings
 from ledger.errors import Gap, LedgerError
 from ledger.history import Histories, PostingRule
 from ledger.reader import LedgerReader
-from ledger.rows import AnyRow, Fault, Found, demand_equal, judge, numbered
+from ledger.rows import AnyRow, Fault, Found, demand, demand_equal, judge, numbered
 from ledger.view import StoredEntry
 
 
 class PostingAudit:
-    """Given the entries in the order of arrival, each checked before. count: the postings that held.
+    """Given the entries in the order of arrival, each checked before. count: the postings that held; posted: what
+    they come to, by account and currency, without what is pending.
 
     What it finds waits for the end: a fault of a later entry comes before one of any posting.
     """
@@ -23,8 +24,10 @@ class PostingAudit:
         self._reader = reader
         self._histories = Histories(rule)
         self._stored = numbered(reader.connection, schema.posting)
+        self._ahead: tuple[int, AnyRow] | None = None
         self._found: Found | None = None
         self.count = 0
+        self.posted: dict[tuple[str, str], int] = {}
 
     def take(self, entry: StoredEntry) -> None:
         """Compare its postings, until something is found."""
@@ -32,6 +35,8 @@ class PostingAudit:
             try:
                 for line, posting in enumerate(self._derived(entry)):
                     self._compare(entry, line, posting)
+                if entry.pruned:
+                    self._take_kept(entry)
             except Found as found:
                 self._found = found
 
@@ -39,8 +44,9 @@ class PostingAudit:
         """There are no more entries. Raises Found for the first fault, if there was one."""
         if self._found is not None:
             raise self._found
-        for position, _ in self._stored:
-            raise Found(Fault("posting", position, "", "surplus", "no entry gives rise to it"))
+        ahead = self._peek()
+        if ahead is not None:
+            raise Found(Fault("posting", ahead[0], "", "surplus", "no entry gives rise to it"))
 
     def _derived(self, entry: StoredEntry) -> Sequence[Posting]:
         try:
@@ -51,12 +57,40 @@ class PostingAudit:
 
     def _compare(self, entry: StoredEntry, line: int, posting: Posting) -> None:
         expected = self.count + 1
-        _, row = next(self._stored, (expected, None))
+        _, row = self._peek() or (expected, None)
         if row is None:
             sentence = f"missing: entry row {entry.position} posts {posting.amount_micro} to {posting.account}"
             raise Found(Fault("posting", expected, "", Gap.code, sentence))
         judge("posting", expected, _check_posting, row, entry, line, posting)
-        self.count = expected
+        self._count(posting)
+
+    def _take_kept(self, entry: StoredEntry) -> None:
+        """Those of an entry whose body was dropped stand as they are, if they have the form of postings and balance."""
+        kept: list[Posting] = []
+        while (ahead := self._peek()) is not None and ahead[1].entry_hash == entry.hash:
+            place, row = ahead
+            judge("posting", place, _check_line, row, len(kept))
+            kept.append(Posting(row.account, row.currency, row.amount_micro, State(row.state)))
+            self._count(kept[-1])
+        judge("posting", self.count, check_postings, kept)
+
+    def _peek(self) -> tuple[int, AnyRow] | None:
+        if self._ahead is None:
+            self._ahead = next(self._stored, None)
+        return self._ahead
+
+    def _count(self, posting: Posting) -> None:
+        """The row at hand holds; on to the next."""
+        self._ahead = None
+        self.count += 1
+        if posting.state is State.POSTED:
+            key = posting.account, posting.currency
+            self.posted[key] = self.posted.get(key, 0) + posting.amount_micro
+
+
+def _check_line(row: AnyRow, line: int) -> None:
+    demand_equal("line", row.line, line, "the lines before it")
+    demand(row.state in State.__members__.values(), "state", "malformed", f"{row.state!r} is no state of a posting")
 
 
 def _check_posting(row: AnyRow, entry: StoredEntry, line: int, posting: Posting) -> None:

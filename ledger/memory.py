@@ -81,9 +81,17 @@ def shown_to(view: View, node: bytes, lost: Claim, *, after: int) -> Iterator[tu
     """
     trades = _trades_from(view, node, lost)[-MAX_TRADES_SHOWN:]
     for place in range(after // _STRIDE, len(trades)):
-        rows: list[Held] = [*view.messages(trades[place]), *view.entries(trades[place])]
+        rows = _kept_of(view, trades[place])
         numbered = enumerate(rows, start=place * _STRIDE + 1)
         yield from ((number, each) for number, each in numbered if number > after)
+
+
+def _kept_of(view: View, request_id: bytes) -> list[Held]:
+    """Of a trade; nothing of one whose bodies were dropped, since nobody could check it."""
+    entries = view.entries(request_id)
+    if any(each.pruned for each in entries):
+        return []
+    return [*view.messages(request_id), *entries]
 
 
 def _epochs(view: View, node: bytes) -> list[bytes]:

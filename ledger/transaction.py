@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, bindparam, delete, func, select, union_all
+from sqlalchemy import Connection, bindparam, delete, func, null, select, union_all, update
 
 from ledger import chain, schema
 from ledger.accounts import Posting
@@ -62,6 +62,9 @@ _OF_TRADE: Final = Prepared(
     union_all(*(select(c.request_id).where(c.hash == bindparam("hash")) for c in (_E, _M))),
 )
 _KEEP_ENTRY: Final = insert_into(schema.entry)
+_DROP_BODIES: Final = Prepared(
+    update(schema.entry).where(_E.request_id == bindparam("request_id")).values(salt=null(), body=null())
+)
 _KEEP_MESSAGE: Final = insert_into(schema.message)
 _POST: Final = insert_into(schema.posting)
 _SAY: Final = insert_into(schema.outbox)
@@ -246,6 +249,12 @@ class Transaction(View):
         released = [lock for lock in self.locks() if lock.request_id == request_id]
         self.write(_UNLOCK, request_id=request_id)
         return released
+
+    def drop_bodies(self, request_id: bytes) -> None:
+        """Drop salt and body of all entries of a trade, for ever. Whether that is allowed is the caller's to know:
+        `audit` accepts it only before a Net of both (`audit_pruned`)."""
+        self.write(_DROP_BODIES, request_id=request_id)
+        self._known.forget()
 
     def put(self, name: str, value: bytes) -> None:
         """Keep a document under `name`, in place of the one before."""

@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command("confirm")(confirm)
     app.command("net")(net)
     app.command("resolve")(resolve)
+    app.command("prune")(prune)
 
 
 def accounts_command(
@@ -133,6 +134,23 @@ def resolve(
     """End a dispute: propose the energy that counts, or agree to what the peer has proposed."""
     proposed = {} if energy_wh < 0 else {"energy_wh": energy_wh}
     _take(data, as_json, "resolve", lambda: {"trade": trade, **proposed})
+
+
+def prune(
+    data: DataOption,
+    before: Annotated[str, typer.Option("--before", help="A Net that both have signed: its hash.")] = "",
+    peer: Annotated[str, typer.Option("--peer", help="Before the newest Net with this peer: its node id.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Drop what was netted: bodies of trades before a Net of both, for ever. What they came to stays, and verifies."""
+    output = Output(as_json)
+
+    def work() -> None:
+        done = take(data, "prune", {"net": before, "peer": peer})
+        output.say(f"The bodies of {done['pruned']} trades were dropped.")
+        output.result(done)
+
+    output.guarded(work)
 
 
 def take(data: Path, name: str, params: dict[str, Any]) -> dict[str, Any]:

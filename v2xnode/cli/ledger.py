@@ -16,6 +16,7 @@ from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
 from v2xnode.cli.verifying import checkpoint_of, fork_json, hold_against, verify_file
 from v2xnode.errors import LedgerInvalid, UsageError
 from v2xnode.settling.money import posting_rule
+from v2xnode.settling.netting import bears_out
 from v2xnode.settling.trades import describe, trades
 
 app = typer.Typer(no_args_is_help=True, help="Look at this node's ledger, verify it, export it.")
@@ -82,7 +83,7 @@ def verify_command(
 def _verify_ledger(output: Output, data: Path, checkpoint: str) -> int:
     note = checkpoint_of(checkpoint) if checkpoint else None
     with reading(data, of_any_schema=True) as reader:  # what it says of its schema is verified too
-        report = verify(reader, posting_rule)
+        report = verify(reader, posting_rule, bears_out)
         if report.ok and note is not None:
             report = replace(report, fault=hold_against(reader, note), compared=True)
     output.say(report.sentence)

@@ -63,8 +63,8 @@ def make_receipt(view: View, trade: Trade) -> Receipt:
 
 
 def counting(trade: Trade) -> Sequence[StoredEntry]:
-    """The entries that a receipt shows, in their order (`dossier`); empty where nothing was agreed."""
-    if trade.offer is None:
+    """The entries that a receipt shows, in their order (`dossier`); empty where nothing was agreed, or is held any more."""
+    if trade.offer is None or not trade.entries:
         return ()
     held, _ = held_from_accept(trade)
     stored = [each for each, _ in trade.entries[-len(held) :]]

@@ -1,4 +1,4 @@
-"""Entries that belong to no trade and move money: what one of them has come to, for the one that answers it."""
+"""What entries have come to for those that follow them, beside the money of a trade."""
 
 from dataclasses import dataclass
 
@@ -11,3 +11,8 @@ class Apart:
 
     own: bool
     message: Net | Pay
+
+
+@dataclass(frozen=True, slots=True)
+class Netted:
+    """A trade whose bodies were dropped: what it posted stands, and nothing more can be said of it."""

@@ -12,12 +12,12 @@ from market.errors import TermsInvalid
 from market.terms import Net, Pay
 from v2xnode.envelope import message_of
 from v2xnode.settling.answers import PAIRED
-from v2xnode.settling.apart import Apart
+from v2xnode.settling.apart import Apart, Netted
 from v2xnode.settling.netting import net_rule
 from v2xnode.settling.payments import pay_rule
 from v2xnode.settling.trade_money import Money, trade_rule
 
-Before: TypeAlias = Money | Apart | None
+Before: TypeAlias = Money | Apart | Netted | None
 
 
 def posting_rule(before: Before, stored: StoredEntry) -> tuple[Before, Sequence[Posting]]:
@@ -27,6 +27,10 @@ def posting_rule(before: Before, stored: StoredEntry) -> tuple[Before, Sequence[
     """
     if not stored.type.of_trade and stored.type not in PAIRED:
         return before, ()
+    if stored.pruned:
+        return Netted(), ()
+    if stored.type.of_trade and isinstance(before, Netted):
+        raise ValueError("this trade was netted, and what it was is no longer held")
     try:
         message = message_of(stored.signed)
     except TermsInvalid as problem:

@@ -5,7 +5,7 @@ from ledger.transaction import Transaction
 from ledger.view import StoredEntry, View
 from market.terms import Net, NetLine
 from v2xnode.envelope import message_of
-from v2xnode.settling.answers import is_answered, paired
+from v2xnode.settling.answers import answers_to, is_answered, paired
 from v2xnode.settling.names import payable, receivable
 from v2xnode.settling.netting import between
 from v2xnode.settling.signing import AccountingRefused, append, short_amount
@@ -54,6 +54,18 @@ def signed_by_both(view: View, peer: bytes) -> StoredEntry | None:
     """Our own entry of the newest Net that both have signed."""
     own = reversed(_own(view, peer))
     return next((stored for stored, message in own if is_answered(view, stored, message)), None)
+
+
+def own_side(view: View, digest: bytes) -> tuple[StoredEntry, Net] | None:
+    """Our own entry of a Net that both have signed, given either side's hash."""
+    found = paired(view, digest)
+    if found is not None and not found[0].own:
+        answered = paired(view, found[0].entry.answers)
+        found = answered or next((paired(view, each.hash) for each in answers_to(view, *found)), None)
+    if found is None or not found[0].own or not is_answered(view, *found):
+        return None
+    stored, message = found
+    return (stored, message) if isinstance(message, Net) else None
 
 
 def _open_proposal(view: View, peer: bytes) -> Net | None:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from ledger.accounts import Posting, State
+from ledger.audit_pruned import Posted
 from ledger.view import StoredEntry, View
 from market.terms import Net, NetLine
+from v2xnode.envelope import message_of
 from v2xnode.settling.apart import Apart
 from v2xnode.settling.names import payable, receivable
 
@@ -35,6 +37,21 @@ def between(view: View, peer: bytes) -> dict[str, NetLine]:
     owed = {unit: each.posted_micro for (_, unit), each in view.balances(account=receivable(peer)).items()}
     owing = {unit: each.posted_micro for (_, unit), each in view.balances(account=payable(peer)).items()}
     return {unit: _line(unit, owed.get(unit, 0), owing.get(unit, 0)) for unit in sorted(owed.keys() | owing.keys())}
+
+
+def bears_out(stored: StoredEntry, posted: Posted) -> bool:
+    """Whether our own Net says what was posted before it. See `ledger.audit_pruned.BooksRule`."""
+    message = message_of(stored.signed)
+    if not isinstance(message, Net):
+        return False
+    owed, owing = receivable(message.peer), payable(message.peer)
+    currencies = {unit for account, unit in posted if account in (owed, owing)}
+    lines = [_line(unit, posted.get((owed, unit), 0), posted.get((owing, unit), 0)) for unit in currencies]
+    return set(filter(_is_open, lines)) == set(filter(_is_open, message.lines))
+
+
+def _is_open(line: NetLine) -> bool:
+    return bool(line.owed_micro or line.owing_micro)
 
 
 def _line(currency: str, receivable_micro: int, payable_micro: int) -> NetLine:

@@ -8,7 +8,7 @@ from ledger.transaction import Transaction
 from market.terms import Means
 from market.units import MAX_AMOUNT_MICRO, MAX_ENERGY_WH
 from v2xnode.errors import UsageError
-from v2xnode.settling import disputes, nets, paying
+from v2xnode.settling import disputes, nets, paying, pruning
 from v2xnode.settling.params import Params, Step, octets, text, whole
 from v2xnode.settling.signing import signed_json
 from v2xnode.settling.voucher_steps import VOUCHER_STEPS
@@ -42,12 +42,20 @@ def _resolve(transaction: Transaction, params: Params, now_s: int) -> dict[str, 
     return signed_json(disputes.resolve(transaction, trade, energy_wh, now_s))
 
 
+def _prune(transaction: Transaction, params: Params, now_s: int) -> dict[str, Any]:
+    """Before the Net of this hash (`net`), or before the newest with a peer (`peer`)."""
+    if params.get("net"):
+        return {"pruned": len(pruning.prune(transaction, octets(params, "net", HASH_BYTES)))}
+    return {"pruned": len(pruning.prune_before_newest(transaction, octets(params, "peer", NODE_BYTES)))}
+
+
 STEPS: Mapping[str, Step] = {
     "pay": _pay,
     "received": _received,
     "confirm": _confirm,
     "net": _net,
     "resolve": _resolve,
+    "prune": _prune,
     **VOUCHER_STEPS,
 }
 

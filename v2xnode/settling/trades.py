@@ -38,7 +38,8 @@ OPENING_RECEIPTS = 1
 @dataclass(frozen=True, slots=True)
 class Trade:
     """A trade as one party's ledger tells it. state: agreed | delivering | disputed | closing | settled | resolved |
-    void | rejected. A disputed trade is settled over the undisputed part; what is parked waits until it is resolved."""
+    void | rejected | netted. A disputed trade is settled over the undisputed part; what is parked waits until it is
+    resolved. Of a netted one, whose bodies were dropped, no entries are told."""
 
     request_id: bytes
     role: Role
@@ -147,24 +148,38 @@ class Trade:
 
 def trade(view: View, request_id: bytes) -> Trade | None:
     """One trade, from its entries and messages; None for an id that the ledger does not know."""
-    entries = tuple((stored, message_of(stored.signed)) for stored in view.entries(request_id))
+    held = view.entries(request_id)
+    if any(stored.pruned for stored in held):
+        return _netted(view, request_id, held)
+    entries = tuple((stored, message_of(stored.signed)) for stored in held)
     accept = _accepted(entries)
     if accept is None:
         return None
     stored, message = accept
     role = Role.CLIENT if stored.own else Role.PROVIDER
     peer = message.peer if stored.own else stored.entry.node
+    state = "resolved" if _resolving(entries).agreed(role) else _state(entries)
+    return Trade(request_id, role, peer, state, *_letters(view, request_id, stored.entry.answers), entries)
+
+
+def _netted(view: View, request_id: bytes, held: Sequence[StoredEntry]) -> Trade | None:
+    """What payloads alone tell: who agreed with whom, on which offer."""
+    accepts = [stored for stored in held if stored.type is EntryType.ACCEPT]
+    peers = [stored.entry.node for stored in held if not stored.own]
+    if not accepts or not peers:
+        return None
+    role = Role.CLIENT if accepts[-1].own else Role.PROVIDER
+    return Trade(request_id, role, peers[0], "netted", *_letters(view, request_id, accepts[-1].entry.answers), ())
+
+
+def _letters(view: View, request_id: bytes, accepted: bytes) -> tuple[Request | None, Offer | None]:
+    """The request, and the offer of that hash."""
     said = {each.message.hash: each.message for each in view.messages(request_id)}
-    offer = said.get(stored.entry.answers)
+    offer = said.get(accepted)
     request = next((each for each in said.values() if each.kind.name == "REQUEST"), None)
-    return Trade(
-        request_id,
-        role,
-        peer,
-        "resolved" if _resolving(entries).agreed(role) else _state(entries),
+    return (
         from_map(Request, cbor.decode(request.payload)) if request else None,
         from_map(Offer, cbor.decode(offer.payload)) if offer else None,
-        entries,
     )
 
 

@@ -70,9 +70,9 @@ class Remains:
 
 
 def remains(view: View, request_id: bytes) -> Remains | None:
-    """What is left of a session; None for one that never came to an Accept."""
+    """What is left of a session; None for one that never came to an Accept, or whose bodies were dropped."""
     found = trade(view, request_id)
-    if found is None or found.request is None or found.offer is None:
+    if found is None or found.state == "netted" or found.request is None or found.offer is None:
         return None
     held, offer_hash = held_from_accept(found)
     stands = standing(found.role, found.offer, held)
