@@ -44,6 +44,8 @@ def check_receipt(receipt: Receipt) -> Verdict:
 def make_receipt(view: View, trade: Trade) -> Receipt:
     """The receipt of a trade that both parties have settled. Raises ExportRefused for another, or one that does not
     hold: what is given away was checked."""
+    if not trade.entries:
+        raise ExportRefused(f"Trade {trade.request_id.hex()} was netted, and its entries dropped.", code="no_receipt")
     entries = counting(trade)
     covering = covering_checkpoint(view, _last_own(entries).entry) if entries else None
     receipt = Receipt(
@@ -63,8 +65,8 @@ def make_receipt(view: View, trade: Trade) -> Receipt:
 
 
 def counting(trade: Trade) -> Sequence[StoredEntry]:
-    """The entries that a receipt shows, in their order (`dossier`); empty where nothing was agreed, or is held any more."""
-    if trade.offer is None or not trade.entries:
+    """The entries that a receipt shows, in their order (`dossier`); empty where nothing was agreed."""
+    if trade.offer is None:
         return ()
     held, _ = held_from_accept(trade)
     stored = [each for each, _ in trade.entries[-len(held) :]]

@@ -79,8 +79,10 @@ def _with(tallies: Sequence[Tally], newest: Tally | None) -> Iterator[Tally]:
 
 
 def bill_of(trade: Trade) -> Bill | None:
-    """The bill of a trade; None where nothing was metered, or its offer is not held."""
-    return None if trade.offer is None else bill(trade.offer, trade.role, held_from_accept(trade)[0])
+    """The bill of a trade; None where nothing was metered, or its offer or entries are not held any more."""
+    if trade.offer is None or not trade.entries:
+        return None
+    return bill(trade.offer, trade.role, held_from_accept(trade)[0])
 
 
 def held_from_accept(trade: Trade) -> tuple[Sequence[HeldEntry], bytes]:
