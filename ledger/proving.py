@@ -6,7 +6,7 @@ that the key of that place signed. A WITNESS entry answers one, with a peer's co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,9 @@ MAX_TILES: Final = (MAX_DOCUMENT_BYTES - 64) // HASH_BYTES
 
 PAGE_ROWS: Final = 1_000
 """Payloads read at a time while a whole epoch is: a quarter of a megabyte."""
+
+RECENT_CHECKPOINTS: Final = 64
+"""Of an epoch, looked through for one that was cosigned: peers that witness do so at once, or with the next."""
 
 RECENT_WITNESSES: Final = 256
 """Looked through for what a peer cosigned last. One that cosigned before those is asked what it remembers."""
@@ -125,15 +128,17 @@ def append_witness(transaction: Transaction, checkpoint_hash: bytes, cosignature
 
 
 def newest_checkpoint(view: View, epoch: bytes) -> HeldCheckpoint | None:
-    """The last one of an epoch of ours."""
-    stored = view.newest_apart(EntryType.CHECKPOINT, view.node, epoch)
-    return None if stored is None else HeldCheckpoint.of(stored)
+    """The last one of an epoch of ours that our chain leads to."""
+    number = 1 if epoch == view.keys_of(view.node).live else RECENT_CHECKPOINTS
+    return next(_newest_first(view, epoch, number), None)
 
 
 def covering_checkpoint(view: View, entry: Entry) -> HeldCheckpoint | None:
-    """The newest checkpoint over an entry of ours: its cosignatures say most. None before there is one."""
-    newest = newest_checkpoint(view, entry.epoch)
-    return newest if newest is not None and newest.checkpoint.size > entry.seq else None
+    """The newest checkpoint over an entry of ours that a witness cosigned, or else the newest; None where none is."""
+    covering = [
+        held for held in _newest_first(view, entry.epoch, RECENT_CHECKPOINTS) if held.checkpoint.size > entry.seq
+    ]
+    return next((held for held in covering if cosignatures(view, held)), next(iter(covering), None))
 
 
 def cosignatures(view: View, held: HeldCheckpoint) -> Sequence[Cosignature]:
@@ -143,9 +148,9 @@ def cosignatures(view: View, held: HeldCheckpoint) -> Sequence[Cosignature]:
 
 def cosigned_size(view: View, epoch: bytes, witness: bytes) -> int:
     """The size of our newest checkpoint of an epoch that a witness cosigned; 0 where none of the recent ones is."""
-    for stored in view.recent_apart(EntryType.WITNESS, view.node, RECENT_WITNESSES):
+    for stored in view.newest_apart(EntryType.WITNESS, view.node, epoch, RECENT_WITNESSES):
         checkpoint = view.entry(stored.entry.answers)
-        if stored.entry.epoch == epoch and checkpoint is not None and Cosignature.parse(stored.body).witness == witness:
+        if checkpoint is not None and Cosignature.parse(stored.body).witness == witness:
             return HeldCheckpoint.of(checkpoint).checkpoint.size
     return 0
 
@@ -161,6 +166,14 @@ def inclusion_proof(view: View, entry: Entry, held: HeldCheckpoint) -> Sequence[
 def consistency_proof(view: View, held: HeldCheckpoint, old: int) -> Sequence[bytes]:
     """That the tree of a checkpoint of ours grew out of that of `old` entries. Raises Misuse for more than it has."""
     return _tree_to(view, held, held.checkpoint.size).consistency_proof(old)
+
+
+def _newest_first(view: View, epoch: bytes, number: int) -> Iterator[HeldCheckpoint]:
+    """Without those that were lost with the entries before them, and shown to us again: no proof leads there."""
+    ended = view.keys_of(view.node).ended(epoch)
+    for stored in view.newest_apart(EntryType.CHECKPOINT, view.node, epoch, number):
+        if ended is None or stored.entry.seq < ended.size:
+            yield HeldCheckpoint.of(stored)
 
 
 def _cosigned(view: View, checkpoint: StoredEntry) -> Sequence[tuple[StoredEntry, Cosignature]]:

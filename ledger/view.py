@@ -139,13 +139,10 @@ class View:
         """The entries of that type in `node`'s chain that belong to no trade, behind position `after`, oldest first."""
         return self._entries(questions.APART, type=int(type), node=node, after=after, limit=MAX_ROWS)
 
-    def recent_apart(self, type: EntryType, node: bytes, number: int) -> Sequence[StoredEntry]:
-        """The last `number` of `apart`, newest first."""
-        return self._entries(questions.RECENT_APART, type=int(type), node=node, limit=min(number, MAX_ROWS))
-
-    def newest_apart(self, type: EntryType, node: bytes, epoch: bytes) -> StoredEntry | None:
-        """The last of `apart` that is of that epoch."""
-        return self._entry(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch)
+    def newest_apart(self, type: EntryType, node: bytes, epoch: bytes, number: int) -> Sequence[StoredEntry]:
+        """The last `number` of `apart` that are of that epoch, newest first."""
+        limit = min(number, MAX_ROWS)
+        return self._entries(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch, limit=limit)
 
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.adoption import adopt
 from ledger.audit import verify
 from ledger.checkpoint import cosign, open_checkpoint, origin_of
 from ledger.entry import EntryType
@@ -183,6 +185,44 @@ def test_a_cosignature_is_kept_beside_its_checkpoint(traded: Ledger) -> None:
     assert (found.witness, found.check(held.checkpoint, KeyHistory(OTHER.public))) == (OTHER.public, AT_S)
     news(traded)
     assert traded.transact(lambda tx: cosignatures(tx, append_checkpoint(tx))) == []
+
+
+def test_a_cosigned_checkpoint_says_more_than_a_newer_one(traded: Ledger) -> None:
+    first = note_of(traded)
+    entry = traded.transact(lambda tx: tx.entry_at(CLIENT.public, first.epoch, 0))
+    assert entry is not None
+
+    def covering() -> HeldCheckpoint | None:
+        return traded.transact(lambda tx: covering_checkpoint(tx, entry.entry))
+
+    news(traded)
+    second = note_of(traded)
+    assert covering() == second
+    traded.transact(lambda tx: append_witness(tx, first.stored.hash, cosigned(first)))
+    assert covering() == first
+    traded.transact(lambda tx: append_witness(tx, second.stored.hash, cosigned(second)))
+    assert covering() == second
+
+
+def test_what_was_lost_and_shown_again_is_under_no_proof(path: Path, tmp_path: Path) -> None:
+    """An older copy adopts a checkpoint of ours that it can't lead to any more."""
+    with open_ledger(path) as ledger:
+        news(ledger, 3)
+        kept = note_of(ledger)
+    backup = tmp_path / "backup"
+    shutil.copy(path, backup)
+    with open_ledger(path) as ledger:
+        news(ledger, 4)
+        lost = note_of(ledger)
+    with Ledger.open(backup, CLIENT, posting_rule=rule) as restored:
+        adopted = restored.transact(lambda tx: adopt(tx, [lost.stored.signed]))
+        assert [each.hash for each in adopted.ours] == [lost.stored.hash]
+        assert restored.transact(lambda tx: newest_checkpoint(tx, kept.epoch)) == kept
+        entry = restored.transact(lambda tx: tx.entry_at(CLIENT.public, kept.epoch, 1))
+        assert entry is not None
+        assert restored.transact(lambda tx: covering_checkpoint(tx, entry.entry)) == kept
+    with LedgerReader.open(backup) as reader:
+        assert verify(reader, rule).ok
 
 
 def test_what_a_witness_cosigned_last_is_known(traded: Ledger) -> None:
