@@ -73,7 +73,7 @@ def check(world: World) -> None:
 
 
 def _read(body: Body) -> Books:
-    with _opened(body) as reader:
+    with opened(body) as reader:
         report = verify(reader, posting_rule)
         entries: list[StoredEntry] = []
         while page := reader.page(after=entries[-1].position if entries else 0):
@@ -91,7 +91,8 @@ def _read(body: Body) -> Books:
 
 
 @contextmanager
-def _opened(body: Body) -> Iterator[LedgerReader]:
+def opened(body: Body) -> Iterator[LedgerReader]:
+    """What a node's disk holds, whether it lives or not."""
     if body.life is not None:
         body.disk.lose_process(body.life.writer.driver)
     engine = engine_over(body.disk.connect())

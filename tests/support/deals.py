@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ledger.entry import SignedEntry
+from ledger.key_changes import own_key_entries, rotate
+from ledger.signing import Signer
 from ledger.store import Ledger
 from ledger.transaction import Transaction
 from market.delivery import Account
@@ -201,6 +203,15 @@ class Deal:
 
     def void(self) -> None:
         self.by(self.client, Void(self.provider.key, AT_S, Reason.WITHDRAWN))
+
+    def rotate(self, who: Side, new: Signer) -> None:
+        """Another key signs for a side from here on, and the other side is shown its KEY entries."""
+        who.ledger.transact(lambda transaction: rotate(transaction, new))
+        self.show_keys(who)
+
+    def show_keys(self, who: Side) -> None:
+        for signed in who.ledger.transact(own_key_entries):
+            self.other(who).ledger.transact(lambda transaction, signed=signed: transaction.receive(signed))  # type: ignore[misc]
 
     def play(self, readings: Sequence[tuple[int, int]] = MINUTES) -> "Deal":
         """From the request to the settlement."""

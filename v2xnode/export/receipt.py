@@ -47,7 +47,8 @@ def make_receipt(view: View, trade: Trade) -> Receipt:
     if not trade.entries:
         raise ExportRefused(f"Trade {trade.request_id.hex()} was netted, and its entries dropped.", code="no_receipt")
     entries = counting(trade)
-    covering = covering_checkpoint(view, _last_own(entries).entry) if entries else None
+    own = [each.entry for each in entries if each.own]
+    covering = covering_checkpoint(view, own[-1]) if own else None
     receipt = Receipt(
         node=view.node,
         request_id=trade.request_id,
@@ -116,10 +117,6 @@ def _keys(view: View, node: bytes) -> Sequence[SignedEntry]:
     """A node's KEY entries, unless all that it ever said is its first key."""
     held = [each.signed for each in view.apart(EntryType.KEY, node)]
     return held if len(held) > 1 else ()
-
-
-def _last_own(entries: Sequence[StoredEntry]) -> StoredEntry:
-    return [each for each in entries if each.own][-1]
 
 
 def _proven(view: View, receipt: Receipt, covering: HeldCheckpoint) -> Receipt:
