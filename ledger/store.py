@@ -54,6 +54,7 @@ class Ledger:
     ) -> None:
         self._engine = engine
         self._connection = connection
+        self._driver = connection.connection.driver_connection
         self._signers = {signer.public: signer}
         self._node = signer.public
         self._commitment = commitment
@@ -108,6 +109,11 @@ class Ledger:
     def node(self) -> bytes:
         """Our genesis key: the node's name."""
         return self._node
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection to a server is gone, and with it the right to write: open the ledger anew."""
+        return bool(getattr(self._driver, "closed", False))
 
     def transact(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` in one transaction. When this returns, all that it did is on the disk.

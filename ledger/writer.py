@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from ledger.errors import Closed, Full
+from ledger.errors import Closed, Full, StoreFailed
 from ledger.store import Ledger, Outcome
 from ledger.transaction import Transaction
 
@@ -45,6 +45,9 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._taking = threading.Lock()
         self._closed: Future[None] = Future()
+        self.lost: Future[None] = Future()
+        """Has its error when the ledger's server is gone: nothing can be written until the ledger is opened anew."""
+        self.lost.set_running_or_notify_cancel()  # nobody who waits for it can end it
 
     def start(self) -> None:
         """Open the ledger in the new thread, and wait for it. Raises what opening raises; then nothing stays."""
@@ -123,6 +126,8 @@ class Writer:
                 job.future.set_result(outcome.result)
             else:
                 job.future.set_exception(outcome.error)
+        if ledger.lost and not self.lost.done():
+            self.lost.set_exception(StoreFailed("the connection to the ledger's database was lost; start again"))
 
     def _release_cancelled(self, future: Future[Any]) -> None:
         if future.cancelled():  # before it ran

@@ -16,7 +16,7 @@ from ledger.reader import LedgerReader
 from ledger.store import Ledger
 from tests.ledger.hands import asked
 from tests.ledger.world import open_ledger
-from tests.support.postgres import place
+from tests.support.postgres import end_writer, place
 
 SECRET = "hunter2"
 
@@ -80,7 +80,7 @@ def test_two_ledgers_in_one_database_do_not_mind_each_other(on_server: Ledger) -
 
 def test_after_a_lost_connection_nothing_is_written_until_it_is_opened_again(on_server: Ledger, url: str) -> None:
     """Another process may have taken the ledger meanwhile."""
-    asked(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'v2xnode'")
+    end_writer(url)
     for _ in range(3):
         with pytest.raises(StoreFailed):
             on_server.transact(lambda tx: tx.append(EntryType.NET, b""))

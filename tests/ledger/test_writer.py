@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,14 +17,16 @@ from ledger.reader import LedgerReader
 from ledger.statements import command
 from ledger.transaction import Transaction
 from ledger.writer import Writer
+from tests.ledger.hands import Where, count
 from tests.ledger.world import REQUEST, Chain, open_ledger
+from tests.support.postgres import end_writer
 
 Step = Callable[[Transaction], object]
 
 
 @pytest.fixture
-def writer(path: Path) -> Iterator[Writer]:
-    with Writer(lambda: open_ledger(path), max_waiting=20) as opened:
+def writer(where: Where) -> Iterator[Writer]:
+    with Writer(lambda: open_ledger(where), max_waiting=20) as opened:
         yield opened
 
 
@@ -93,12 +93,11 @@ def together(writer: Writer, *fns: Step) -> list[Future[object]]:
     return futures
 
 
-def test_what_waits_shares_a_commit_and_is_answered_when_that_has_returned(writer: Writer, path: Path) -> None:
+def test_what_waits_shares_a_commit_and_is_answered_when_that_has_returned(writer: Writer, where: Where) -> None:
     heard: list[int] = []
     futures = together(writer, *[lambda tx: tx.append(EntryType.NET, b"")] * 5)
-    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
-        futures[0].add_done_callback(lambda _: heard.extend(other.execute("SELECT count(*) FROM entry").fetchone()))
-        futures[-1].result()
+    futures[0].add_done_callback(lambda _: heard.append(count(where, "entry")))
+    futures[-1].result()
     assert heard == [1 + 5]
 
 
@@ -121,7 +120,7 @@ def test_one_that_fails_among_others_rolls_back_alone(writer: Writer) -> None:
     assert writer.submit(lambda tx: tx.get("limits")).result() is None
 
 
-def test_where_the_database_fails_nothing_of_any_is_kept(writer: Writer, path: Path) -> None:
+def test_where_the_database_fails_nothing_of_any_is_kept(writer: Writer) -> None:
     """A statement that fails takes back its own transaction; a database that has taken back all of them, all."""
 
     def unheld(tx: Transaction) -> None:
@@ -163,6 +162,22 @@ def test_an_opening_that_fails_is_raised_and_leaves_no_thread(tmp_path: Path) ->
     with pytest.raises(StoreFailed), Writer(lambda: open_ledger(tmp_path / "absent" / "ledger.sqlite")):
         pass
     assert threading.active_count() == before
+
+
+def test_that_its_server_is_gone_is_told_once_and_for_all(url: str) -> None:
+    with Writer(lambda: open_ledger(url)) as writer:
+        assert not writer.lost.cancel()
+        end_writer(url)
+        for _ in range(2):
+            with pytest.raises(StoreFailed):
+                writer.submit(lambda tx: tx.put("a", b"")).result()
+        assert isinstance(writer.lost.exception(timeout=10), StoreFailed)
+
+
+def test_what_fails_otherwise_does_not_lose_it(writer: Writer) -> None:
+    assert writer.submit(lambda tx: tx.outbox_add(bytes(32), Chain().entries[0])).exception() is not None
+    writer.submit(lambda tx: tx.put("a", b"")).result()
+    assert not writer.lost.done()
 
 
 def test_it_starts_once(writer: Writer) -> None:

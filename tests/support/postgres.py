@@ -90,3 +90,16 @@ def fresh_schema(url: str) -> Iterator[str]:
             yield f"{url}{'&' if '?' in url else '?'}options={quote(f'-csearch_path={name}', safe='')}"
         finally:
             driver.execute(f"DROP SCHEMA {name} CASCADE".encode())
+
+
+def end_writer(url: str) -> None:
+    """The server ends the connection of whoever writes to this ledger, as when it is restarted."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as driver:
+        ended = driver.execute(_END_WRITER).fetchall()
+    assert ended == [(True,)]
+
+
+_END_WRITER: Final = """SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_namespace ON objid = pg_namespace.oid
+    WHERE locktype = 'advisory' AND nspname = current_schema()"""

@@ -1,6 +1,8 @@
 """A data directory becomes a running node."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from v2xnode.clock import Clock, real_clock
 from v2xnode.config import Config, load_config
 from v2xnode.control import serving_control
 from v2xnode.events import EventLog
+from v2xnode.groups import errors_as_they_are
 from v2xnode.identity import load_identity
 from v2xnode.node.doorkeeper import Doorkeeper
 from v2xnode.node.node import Node
@@ -25,7 +28,8 @@ from v2xnode.trading.books import Books
 async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) -> AsyncIterator[Node]:
     """Run the node of a data directory, with its control socket; over the configured bearers, or over these.
 
-    Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do.
+    Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do;
+    StoreFailed also later, when the connection to the ledger's server is lost.
     """
     config, identity = load_config(data), load_identity(data)
     clock = clock_of(config)
@@ -38,8 +42,25 @@ async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) 
         transports = open_bearers(config, identity.seed) if bearers is None else bearers
         node = Node(config, identity, clock, events, Books(writer, clock), transports, connectors)
         await stack.enter_async_context(node.running())
+        await stack.enter_async_context(ending_with(writer.lost))
         await stack.enter_async_context(serving_control(data, Doorkeeper(node).dispatch))
         yield node
+
+
+@asynccontextmanager
+async def ending_with(lost: Future[None]) -> AsyncIterator[None]:
+    """Leave with the error of `lost` as soon as it has one."""
+    with errors_as_they_are():
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(_raised(lost))
+            try:
+                yield
+            finally:
+                waiting.cancel()
+
+
+async def _raised(lost: Future[None]) -> None:
+    await asyncio.wrap_future(lost)
 
 
 def clock_of(config: Config) -> Clock:
