@@ -1,8 +1,9 @@
 """Claim: keeping a pair of half-blocks costs little beyond its signatures, and so does verifying a long ledger.
 
 A pair is an Interval of the provider and the client's Receipt of it: each is signed, committed with SQLite's FULL to
-disk, and then verified and committed by the other side, so four commits in two ledgers. Beside: PyNaCl signing and
-verifying the same two entries, and nothing else, in the same run. `--entries N` for a longer ledger.
+disk, and then verified and committed by the other side, so four commits in two ledgers; with many trades at once those
+that wait share a commit. Beside: PyNaCl signing and verifying the same two entries, and nothing else, in the same run;
+and pyipv8's TrustChain, where it is installed. `--entries N` for a longer ledger.
 """
 
 import argparse
@@ -10,28 +11,36 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from nacl.signing import SigningKey, VerifyKey
 
-from benchmarks.report import Row, Table, interleaved, median, publish, typical
+from benchmarks.report import Row, Table, median, publish, typical
+from benchmarks.trades import (
+    CLIENT,
+    PROVIDER,
+    Batched,
+    Durable,
+    Play,
+    Served,
+    Side,
+    Unkept,
+    opened,
+    pairs_at_once,
+    served,
+)
+from benchmarks.trustchain_process import NO_TRUSTCHAIN, TrustChain, trustchain_if_any
 from ledger.accounts import Posting
 from ledger.audit import verify
-from ledger.entry import SignedEntry
 from ledger.history import PostingRule
 from ledger.reader import LedgerReader
-from ledger.signing import AAD_ENTRY, Signer, sig_structure
+from ledger.signing import AAD_ENTRY, sig_structure
 from ledger.store import Ledger
-from ledger.transaction import Transaction
 from ledger.view import StoredEntry
-from market.errors import Reason
-from market.terms import Accept, Close, Closed, Confirm, EntryBody, Interval, Receipt
+from ledger.writer import Writer
 from tests.ledger.world import Chain
-from tests.support.market_terms import offer, request
-from v2xnode.envelope import Letter, body_of, sign_letter
 from v2xnode.settling.money import posting_rule
 
 NAME = "ledger"
@@ -40,148 +49,16 @@ PAIRS = 20
 """Of a trade: twenty minutes at an interval each minute."""
 LONG_PAIRS = 100
 """A trade of almost two hours. A round of this is one trade."""
-TRADES = 1
+TRADES = 5
 """A round's."""
+AT_ONCE = 20
+"""Trades of a small coordinator."""
 LONG_ROUNDS = 3
 ENTRIES = 3_000
 ENTRY_BYTES = 185
 """What is signed of an Interval or a Receipt."""
 VERIFY_ROUNDS = 3
-AT_S = 1_768_415_520
-AT_MS = AT_S * 1_000
-PAIR_GOAL, VERIFY_GOAL = 0.4, 0.9
-
-
-class Side(Protocol):
-    """One party's way to write."""
-
-    @property
-    def key(self) -> bytes: ...
-
-    def append(self, message: EntryBody, answers: bytes, request_id: bytes) -> SignedEntry: ...
-
-    def receive(self, entry: SignedEntry) -> None: ...
-
-    def keep(self, letter: Letter, request_id: bytes) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Durable:
-    """Each step is a commit."""
-
-    ledger: Ledger
-
-    @property
-    def key(self) -> bytes:
-        return self.ledger.node
-
-    def append(self, message: EntryBody, answers: bytes, request_id: bytes) -> SignedEntry:
-        return self.ledger.transact(lambda work: Batched(work).append(message, answers, request_id))
-
-    def receive(self, entry: SignedEntry) -> None:
-        self.ledger.transact(lambda work: Batched(work).receive(entry))
-
-    def keep(self, letter: Letter, request_id: bytes) -> None:
-        self.ledger.transact(lambda work: Batched(work).keep(letter, request_id))
-
-
-@dataclass(frozen=True, slots=True)
-class Batched:
-    """All steps in one commit, to fill a ledger."""
-
-    work: Transaction
-
-    @property
-    def key(self) -> bytes:
-        return self.work.node
-
-    def append(self, message: EntryBody, answers: bytes, request_id: bytes) -> SignedEntry:
-        kind, body = body_of(message)
-        return self.work.append(kind, body, answers=answers, request_id=request_id)
-
-    def receive(self, entry: SignedEntry) -> None:
-        self.work.receive(entry)
-
-    def keep(self, letter: Letter, request_id: bytes) -> None:
-        signed = letter.signed
-        self.work.keep_message(signed.kind, signed.signer, signed.payload, signed.signature, request_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Unkept:
-    """Signs, and keeps nothing on disk."""
-
-    chain: Chain
-
-    @property
-    def key(self) -> bytes:
-        return self.chain.signer.public
-
-    def append(self, message: EntryBody, answers: bytes, request_id: bytes) -> SignedEntry:
-        kind, body = body_of(message)
-        return self.chain.add(kind, body, answers, request_id)
-
-    def receive(self, entry: SignedEntry) -> None:
-        """Nothing to do."""
-
-    def keep(self, letter: Letter, request_id: bytes) -> None:
-        """Nothing to do."""
-
-
-@dataclass(slots=True)
-class Play:
-    """One trade between two sides, step by step."""
-
-    provider: Side
-    client: Side
-    request_id: bytes
-    last: bytes = b""
-
-    def agree(self, provider: Signer, client: Signer) -> None:
-        """Letters, Accept and Confirm."""
-        asked = sign_letter(client, request(request_id=self.request_id, provider=self.provider.key))
-        offered = sign_letter(provider, offer(request_id=self.request_id))
-        for side in (self.provider, self.client):
-            side.keep(asked, self.request_id)
-            side.keep(offered, self.request_id)
-        self.last = offered.digest
-        self._by(self.client, Accept(self.provider.key, AT_S, "EUR"))
-        self._by(self.provider, Confirm(self.client.key, AT_S))
-
-    def pair(self, number: int) -> None:
-        """An Interval and its Receipt."""
-        energy_wh, amounts = 180 * number, (54_000 * number,)
-        end_at_ms = AT_MS + 60_000 * number
-        self._by(self.provider, Interval(self.client.key, number, end_at_ms, 1_204_551 + energy_wh))
-        self._by(self.client, Receipt(self.provider.key, number, 883_012 + energy_wh, energy_wh, amounts))
-
-    def close(self, pairs: int) -> None:
-        """The settlement."""
-        energy_wh, amounts = 180 * (pairs - 1), (54_000 * (pairs - 1),)
-        self._by(self.provider, Close(self.client.key, AT_S, Reason.ENERGY_REACHED, pairs, energy_wh, amounts))
-        self._by(self.client, Closed(self.provider.key, AT_S, pairs, energy_wh, amounts))
-
-    def _by(self, who: Side, message: EntryBody) -> None:
-        entry = who.append(message, self.last, self.request_id)
-        (self.client if who is self.provider else self.provider).receive(entry)
-        self.last = entry.hash
-
-
-PROVIDER, CLIENT = Signer(b"\x01" * 32), Signer(b"\x02" * 32)
-
-
-@contextmanager
-def _opened(directory: Path, rule: PostingRule) -> Iterator[tuple[Ledger, Ledger]]:
-    """Both ledgers on disk, each holding the other's first entry."""
-    with (
-        Ledger.open(directory / "provider.db", PROVIDER, posting_rule=rule) as provider,
-        Ledger.open(directory / "client.db", CLIENT, posting_rule=rule) as client,
-    ):
-        for one, other in ((provider, client), (client, provider)):
-            head = one.transact(lambda work: work.head())
-            assert head is not None
-            other.transact(lambda work, head=head: work.receive(head.signed))  # type: ignore[misc]
-        yield provider, client
+PAIR_GOAL, VERIFY_GOAL, TRUSTCHAIN_GOAL = 0.4, 0.9, 3.0
 
 
 def _timed(count: int, work: Callable[[], None]) -> tuple[float, float]:
@@ -196,40 +73,74 @@ def _timed(count: int, work: Callable[[], None]) -> tuple[float, float]:
 
 @dataclass(slots=True)
 class Pairs:
-    """Pairs a second of processor time beside the bare signatures', round by round; ours a second of real time too."""
+    """Pairs a second of processor time beside the others', round by round; ours a second of real time too.
 
-    cpu: list[tuple[float, float]]
-    wall: list[float]
+    bare: beside the same signatures alone; trustchain: beside TrustChain, where there is one.
+    """
+
+    bare: list[tuple[float, float]] = field(default_factory=list)
+    trustchain: list[tuple[float, float]] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
 
 
-def measure_pairs(rounds: int, trades: int, pairs: int, rule: PostingRule = posting_rule) -> Pairs:
-    """Rounds of so many trades of so many pairs; only the pairs are timed."""
-    found = Pairs([], [])
-
-    def ours(provider: Ledger, client: Ledger) -> float:
-        plays = [Play(Durable(provider), Durable(client), secrets.token_bytes(16)) for _ in range(trades)]
-        for play in plays:
-            play.agree(PROVIDER, CLIENT)
-        per_cpu_s, per_s = _timed(trades * pairs, lambda: _play_pairs(plays, pairs))
-        for play in plays:
-            play.close(pairs)
-        found.wall.append(per_s)
-        return per_cpu_s
-
-    with tempfile.TemporaryDirectory(prefix="pairs-") as directory, _opened(Path(directory), rule) as (one, other):
-        found.cpu += interleaved(rounds, lambda: ours(one, other), lambda: bare_pairs(trades * pairs))
+def measure_pairs(
+    rounds: int,
+    trades: int,
+    pairs: int,
+    rule: PostingRule = posting_rule,
+    *,
+    at_once: bool = False,
+    trustchain: TrustChain | None = None,
+) -> Pairs:
+    """Rounds of so many trades of so many pairs; only the pairs are timed. at_once: all trades together, each ledger
+    behind its writer; otherwise one after the other."""
+    found, count = Pairs(), trades * pairs
+    with tempfile.TemporaryDirectory(prefix="pairs-") as directory, _played(Path(directory), rule, at_once) as play:
+        for _ in range(rounds):
+            per_cpu_s, per_s = play(trades, pairs)
+            found.wall.append(per_s)
+            found.bare.append((per_cpu_s, bare_pairs(count)))
+            if trustchain is not None:
+                found.trustchain.append((per_cpu_s, trustchain.pairs(count)))
     return found
+
+
+@contextmanager
+def _played(directory: Path, rule: PostingRule, at_once: bool) -> Iterator[Callable[[int, int], tuple[float, float]]]:
+    """Plays so many trades of so many pairs: pairs a second of processor time and of real time."""
+    with ExitStack() as stack:
+        if at_once:
+            writers = stack.enter_context(served(directory, rule))
+            sides: tuple[Side, Side] = (Served(writers[0], PROVIDER.public), Served(writers[1], CLIENT.public))
+        else:
+            ledgers = stack.enter_context(opened(directory, rule))
+            sides = (Durable(ledgers[0]), Durable(ledgers[1]))
+
+        def play(trades: int, pairs: int) -> tuple[float, float]:
+            plays = [Play(*sides, secrets.token_bytes(16)) for _ in range(trades)]
+            for each in plays:
+                each.agree(PROVIDER, CLIENT)
+            rates = _timed(trades * pairs, lambda: _all_pairs(plays, pairs, writers if at_once else None))
+            for each in plays:
+                each.close(pairs)
+            return rates
+
+        yield play
+
+
+def _all_pairs(plays: Sequence[Play], pairs: int, writers: tuple[Writer, Writer] | None) -> None:
+    if writers is not None:
+        for number in range(pairs):
+            pairs_at_once(plays, number, *writers)
+        return
+    for play in plays:
+        for number in range(pairs):
+            play.pair(number)
 
 
 def no_postings(before: None, stored: StoredEntry) -> tuple[None, Sequence[Posting]]:
     """A rule for the ledger's own cost."""
     return None, ()
-
-
-def _play_pairs(plays: Sequence[Play], pairs: int) -> None:
-    for play in plays:
-        for number in range(pairs):
-            play.pair(number)
 
 
 def bare_pairs(count: int) -> float:
@@ -267,10 +178,12 @@ def _whole_trade(provider: Side, client: Side) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Entries a second of processor time, ours beside the bare signatures', round by round."""
+    """Entries a second, ours beside the bare signatures', round by round: of processor time, and of real time, where
+    the bare ones take one processor and ours what there is."""
 
     entries: int
-    rounds: list[tuple[float, float]]
+    cpu: list[tuple[float, float]]
+    wall: list[tuple[float, float]]
 
 
 def measure_verification(entries: int, rounds: int = VERIFY_ROUNDS) -> Verified:
@@ -280,14 +193,13 @@ def measure_verification(entries: int, rounds: int = VERIFY_ROUNDS) -> Verified:
         fill(path, entries)
         signatures = _signatures(path)
         count = len(signatures)
-        return Verified(
-            count,
-            interleaved(
-                rounds,
-                lambda: _timed(count, lambda: _verify(path))[0],
-                lambda: _timed(count, lambda: _verify_bare(signatures))[0],
-            ),
-        )
+        found = Verified(count, [], [])
+        for _ in range(rounds):
+            ours = _timed(count, lambda: _verify(path))
+            bare = _timed(count, lambda: _verify_bare(signatures))
+            found.cpu.append((ours[0], bare[0]))
+            found.wall.append((ours[1], bare[1]))
+        return found
 
 
 def _signatures(path: Path) -> list[tuple[bytes, bytes, bytes]]:
@@ -320,26 +232,40 @@ def _verify_bare(signatures: Sequence[tuple[bytes, bytes, bytes]]) -> None:
 
 def tables(measured: Mapping[str, Pairs], verified: Verified) -> list[Table]:
     """The round with the median ratio of each. measured: by what was different."""
-    pairs: list[Row] = []
+    bare: list[Row] = []
+    beside: list[Row] = []
     for what, found in measured.items():
-        pairs.append(Row(f"pairs, {what}", "/cpu s", *typical(found.cpu), ratio_goal=PAIR_GOAL))
-        pairs.append(Row("  a second of real time, this disk", "/s", median(found.wall)))
+        bare.append(Row(f"pairs, {what}", "/cpu s", *typical(found.bare), ratio_goal=PAIR_GOAL))
+        bare.append(Row("  a second of real time, this disk", "/s", median(found.wall)))
+        if found.trustchain:
+            beside.append(Row(f"pairs, {what}", "/cpu s", *typical(found.trustchain), ratio_goal=TRUSTCHAIN_GOAL))
     of = f"entries, of {verified.entries:,}"
-    entries = Row(of, "/cpu s", *typical(verified.rounds), ratio_goal=VERIFY_GOAL)
+    entries = (
+        Row(of, "/cpu s", *typical(verified.cpu), ratio_goal=VERIFY_GOAL),
+        Row("  a second of real time", "/s", *typical(verified.wall)),
+    )
     signed = "Pairs of half-blocks, signed, verified, FULL on disk at both sides"
     whole = "Verification of a whole ledger: signatures, hashes, chains, answers, postings"
-    return [Table(signed, "bare signatures", tuple(pairs)), Table(whole, "bare signatures", (entries,))]
+    other = "The same beside pyipv8's TrustChain, which commits with NORMAL"
+    note = "" if beside else NO_TRUSTCHAIN
+    return [
+        Table(signed, "bare signatures", tuple(bare)),
+        Table(other, "TrustChain", tuple(beside), note),
+        Table(whole, "bare signatures", entries),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=ENTRIES)
     entries = parser.parse_args(arguments).entries
-    measured = {
-        "the ledger alone": measure_pairs(ROUNDS, TRADES, PAIRS, no_postings),
-        f"with a node's postings, trades of {PAIRS}": measure_pairs(ROUNDS, TRADES, PAIRS),
-        f"with a node's postings, trades of {LONG_PAIRS}": measure_pairs(LONG_ROUNDS, 1, LONG_PAIRS),
-    }
+    with trustchain_if_any() as trustchain:
+        measured = {
+            "the ledger alone": measure_pairs(ROUNDS, TRADES, PAIRS, no_postings),
+            "with a node's postings": measure_pairs(ROUNDS, TRADES, PAIRS, trustchain=trustchain),
+            f"  trades of {LONG_PAIRS}": measure_pairs(LONG_ROUNDS, 1, LONG_PAIRS),
+            f"  {AT_ONCE} trades at once": measure_pairs(ROUNDS, AT_ONCE, PAIRS, at_once=True, trustchain=trustchain),
+        }
     publish(NAME, tables(measured, measure_verification(entries)))
 
 

@@ -8,7 +8,6 @@ bodies sees nothing of who traded with whom.
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,6 +28,11 @@ NO_HASH: Final = bytes(HASH_BYTES)
 
 MAX_BODY_BYTES: Final = cbor.MAX_BYTES
 """A body travels inside one message, which has the same limit."""
+
+_HMAC_BLOCK: Final = 64
+_INNER_PAD: Final = bytes(each ^ 0x36 for each in range(256))
+_OUTER_PAD: Final = bytes(each ^ 0x5C for each in range(256))
+"""HMAC-SHA256 by hand (RFC 2104, 2): two hashes cost half of what the library's set-up does, three times an entry."""
 
 _SIZES: Final = (
     ("node", NODE_BYTES),
@@ -194,7 +198,9 @@ def sign_entry(signer: Signer, entry: Entry, *, salt: bytes, body: bytes, reques
 def trade_salt(request_id: bytes, epoch: bytes, seq: int) -> bytes:
     """The salt of a trade's entry: known to both parties, to nobody else, and different for each entry."""
     message = epoch + seq.to_bytes(8, "big")
-    return hmac.digest(request_id, message, "sha256")[:SALT_BYTES]
+    key = request_id.ljust(_HMAC_BLOCK, b"\0")
+    inner = hashlib.sha256(key.translate(_INNER_PAD) + message).digest()
+    return hashlib.sha256(key.translate(_OUTER_PAD) + inner).digest()[:SALT_BYTES]
 
 
 def commit(salt: bytes, body: bytes) -> bytes:

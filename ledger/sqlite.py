@@ -79,7 +79,7 @@ def engine_of(connect: Callable[[], sqlite3.Connection], *, begin: str = "BEGIN 
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.cursor().execute(begin)  # at every commit: the driver's own way costs a tenth
 
     return engine
 

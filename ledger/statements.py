@@ -17,6 +17,8 @@ Values: TypeAlias = Mapping[str, object]
 AnyTuple: TypeAlias = tuple[Any, ...]
 Parameters: TypeAlias = list[object] | Values
 
+_CURSOR: Final = "ledger.cursor"
+
 
 class Prepared:
     """One statement. Its values are named by `bindparam`, or by the columns of an `insert`.
@@ -33,7 +35,7 @@ class Prepared:
         """Its rows; none of a statement that writes. Raises StoreFailed."""
         sql = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         try:
-            cursor = connection.connection.cursor()
+            cursor = _cursor_of(connection)
             cursor.execute(sql.text, sql.parameters(values))
             return cursor.fetchall() if self._statement.is_select else ()
         except (*DATABASE_ERRORS, connection.dialect.loaded_dbapi.Error) as error:
@@ -63,9 +65,18 @@ class _Sql:
 def command(connection: Connection, sql: str) -> None:
     """Run what all databases say alike, and what has no values. Raises StoreFailed."""
     try:
-        connection.connection.cursor().execute(sql)
+        _cursor_of(connection).execute(sql)
     except (*DATABASE_ERRORS, connection.dialect.loaded_dbapi.Error) as error:
         raise store_failed(error) from error
+
+
+def _cursor_of(connection: Connection) -> Any:
+    """One for as long as the connection lives; what it found is always taken at once."""
+    info = connection.info
+    cursor = info.get(_CURSOR)
+    if cursor is None:
+        cursor = info[_CURSOR] = connection.connection.cursor()
+    return cursor
 
 
 def insert_into(table: Table) -> Prepared:

@@ -3,31 +3,21 @@
 import secrets
 from pathlib import Path
 
-from benchmarks.ledger import (
-    CLIENT,
-    ENTRY_BYTES,
-    PAIRS,
-    PROVIDER,
-    Durable,
-    Pairs,
-    Play,
-    Verified,
-    _opened,
-    fill,
-    measure_pairs,
-    measure_verification,
-    tables,
-)
+import pytest
+
+from benchmarks.ledger import ENTRY_BYTES, PAIRS, Pairs, Verified, fill, measure_pairs, measure_verification, tables
+from benchmarks.trades import CLIENT, PROVIDER, Durable, Play, Served, opened, pairs_at_once, served
+from benchmarks.trustchain_process import trustchain_if_any
 from ledger.audit import verify
 from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, sig_structure
 from v2xnode.settling.money import posting_rule
-from v2xnode.settling.trades import trade
+from v2xnode.settling.trades import trade, trades
 
 
 def test_a_trade_is_settled_in_both_ledgers(tmp_path: Path) -> None:
     request_id = secrets.token_bytes(16)
-    with _opened(tmp_path, posting_rule) as (provider, client):
+    with opened(tmp_path, posting_rule) as (provider, client):
         play = Play(Durable(provider), Durable(client), request_id)
         play.agree(PROVIDER, CLIENT)
         play.pair(0)
@@ -55,16 +45,45 @@ def test_a_ledger_is_filled_with_whole_trades(tmp_path: Path) -> None:
     assert report.entries == 2 + 2 * (2 * PAIRS + 4)
 
 
-def test_every_round_compares_both() -> None:
-    found = measure_pairs(rounds=2, trades=1, pairs=2)
-    assert (len(found.cpu), len(found.wall)) == (2, 2)
+def test_trades_at_once_are_written_alike_in_both_ledgers(tmp_path: Path) -> None:
+    with served(tmp_path, posting_rule) as (provider, client):
+        sides = Served(provider, PROVIDER.public), Served(client, CLIENT.public)
+        plays = [Play(*sides, secrets.token_bytes(16)) for _ in range(3)]
+        for play in plays:
+            play.agree(PROVIDER, CLIENT)
+        for number in range(2):
+            pairs_at_once(plays, number, provider, client)
+        for play in plays:
+            play.close(2)
+    for name in ("provider.db", "client.db"):
+        with LedgerReader.open(tmp_path / name) as reader:
+            assert verify(reader, posting_rule).ok
+            assert [each.state for each in trades(reader)] == ["settled"] * 3
+
+
+def test_every_round_compares_all() -> None:
+    for at_once in (False, True):
+        found = measure_pairs(rounds=2, trades=2, pairs=2, at_once=at_once)
+        assert (len(found.bare), len(found.wall), found.trustchain) == (2, 2, [])
     verified = measure_verification(entries=1, rounds=1)
     assert verified.entries == 2 + 2 * PAIRS + 4
-    assert len(verified.rounds) == 1
+    assert len(verified.cpu) == len(verified.wall) == 1
 
 
 def test_the_median_rounds_are_shown() -> None:
-    pairs = Pairs([(10, 100), (50, 100), (45, 100)], [3, 1, 2])
-    signed, whole = tables({"so": pairs}, Verified(7, [(95, 100)]))
+    rounds = [(10.0, 100.0), (50.0, 100.0), (45.0, 100.0)]
+    signed, beside, whole = tables({"so": Pairs(rounds, [(45, 15)], [3, 1, 2])}, Verified(7, [(95, 100)], [(99, 100)]))
     assert [(row.ours, row.met) for row in signed.rows] == [(45, True), (2, None)]
-    assert [(row.ours, row.met) for row in whole.rows] == [(95, True)]
+    assert [(row.ours, row.met) for row in beside.rows] == [(45, True)]
+    assert [(row.ours, row.met) for row in whole.rows] == [(95, True), (99, None)]
+
+
+def test_a_missing_trustchain_is_said_aloud(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("V2XNODE_TRUSTCHAIN", "/nowhere/python")
+    with trustchain_if_any() as trustchain:
+        assert trustchain is None
+    assert "requirements-trustchain.txt" in capsys.readouterr().out
+    _, beside, _ = tables({"so": Pairs([(1, 1)], [], [1])}, Verified(7, [(1, 1)], [(1, 1)]))
+    assert "requirements-trustchain.txt" in beside.note
