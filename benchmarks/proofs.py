@@ -5,20 +5,30 @@ Beside: pymerkle, an implementation of the same tree in the same language, and b
 
 import argparse
 import hashlib
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pymerkle
 
-from benchmarks.report import Row, Table, interleaved, publish, typical
+from benchmarks.report import Row, Table, interleaved, median, publish, typical
+from ledger.accounts import Posting
+from ledger.entry import EntryType
 from ledger.merkle import HASH_BYTES, Frontier, Tree, leaf_hash, verify_consistency, verify_inclusion
+from ledger.proving import HeldCheckpoint, append_checkpoint, consistency_proof, inclusion_proof
+from ledger.signing import Signer
+from ledger.store import Ledger
 from ledger.tiles import TiledTree
+from ledger.view import StoredEntry
 
 NAME = "proofs"
 ROUNDS = 5
 LEAVES = 5_000
 """Of the trees that are compared."""
+ENTRIES = 10_000
+"""Of the ledger in which proofs are made."""
 PAYLOAD_BYTES = 150
 """Of an entry."""
 SIZES = (1_000, 100_000, 1_000_000)
@@ -26,6 +36,7 @@ SAMPLES = 200
 """Places at which the size of a proof is looked up, beside the ends. In order, so that a tile is read once."""
 
 Untyped = Any
+T = TypeVar("T")
 
 
 def payloads(count: int) -> list[bytes]:
@@ -136,11 +147,57 @@ def measure_sizes(size: int) -> tuple[int, int]:
     return inclusion, consistency
 
 
+# in a ledger
+
+
+def measure_ledger(entries: int, rounds: int) -> tuple[float, float, float]:
+    """Milliseconds of processor time in a ledger on disk of that size: another checkpoint after one more entry, its
+    consistency proof, and an inclusion proof; the medians."""
+    took: list[tuple[float, float, float]] = []
+    with tempfile.TemporaryDirectory(prefix="proofs-") as name, _opened(Path(name)) as ledger:
+        _append(ledger, entries)
+        before = ledger.transact(append_checkpoint)
+        for _ in range(rounds):
+            _append(ledger, 1)
+            took.append(_one_round(ledger, before))
+    checkpoint, consistency, inclusion = (median(each) for each in zip(*took, strict=True))
+    return checkpoint, consistency, inclusion
+
+
+def _opened(directory: Path) -> Ledger:
+    return Ledger.open(directory / "ledger.sqlite", Signer(bytes(32)), posting_rule=no_postings)
+
+
+def no_postings(before: object, stored: StoredEntry) -> tuple[object, Sequence[Posting]]:
+    """A rule for the ledger's own cost."""
+    return None, ()
+
+
+def _append(ledger: Ledger, count: int) -> None:
+    ledger.transact(lambda tx: [tx.append(EntryType.PAY, bytes(PAYLOAD_BYTES)) for _ in range(count)])
+
+
+def _one_round(ledger: Ledger, before: HeldCheckpoint) -> tuple[float, float, float]:
+    checkpoint_s, held = _timed(lambda: ledger.transact(append_checkpoint))
+    consistency_s, _ = _timed(lambda: ledger.transact(lambda tx: consistency_proof(tx, held, before.checkpoint.size)))
+    entry = ledger.transact(lambda tx: tx.entry_at(tx.node, held.epoch, before.checkpoint.size // 2))
+    assert entry is not None
+    inclusion_s, _ = _timed(lambda: ledger.transact(lambda tx: inclusion_proof(tx, entry.entry, held)))
+    return 1_000 * checkpoint_s, 1_000 * consistency_s, 1_000 * inclusion_s
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of processor time, and what came of it."""
+    began_s = time.process_time()
+    result = work()
+    return time.process_time() - began_s, result
+
+
 # tables
 
 
-def tables(leaves: int, rounds: int, sizes: Sequence[int]) -> list[Table]:
-    """Rates, and sizes."""
+def tables(leaves: int, entries: int, rounds: int, sizes: Sequence[int]) -> list[Table]:
+    """Rates, times in a ledger, and sizes."""
     data = payloads(leaves)
     prove, verify = measure_consistency(data, rounds)
     rates = (
@@ -151,6 +208,14 @@ def tables(leaves: int, rounds: int, sizes: Sequence[int]) -> list[Table]:
         Row("consistency proof checked", "/cpu s", verify),
     )
     hashing = Row("SHA-256 inside of append", "/cpu s", *measure_against_hashing(data, rounds))
+    in_ledger = tuple(
+        Row(what, "ms", value)
+        for what, value in zip(
+            ("checkpoint signed and appended", "its consistency proof", "an inclusion proof under it"),
+            measure_ledger(entries, rounds),
+            strict=True,
+        )
+    )
     lengths = [(size, *measure_sizes(size)) for size in sizes]
     bytes_of = tuple(
         Row(f"{what}, {size:,} entries, {hashes} hashes", "B", hashes * HASH_BYTES)
@@ -160,6 +225,7 @@ def tables(leaves: int, rounds: int, sizes: Sequence[int]) -> list[Table]:
     return [
         Table(f"The tree of RFC 9162, {leaves:,} leaves", "pymerkle", rates),
         Table("The same beside nothing but hashing", "bare SHA-256", (hashing,)),
+        Table(f"In a ledger of {entries:,} entries, processor time", "-", in_ledger),
         Table("The longest proofs", "-", bytes_of),
     ]
 
@@ -167,7 +233,9 @@ def tables(leaves: int, rounds: int, sizes: Sequence[int]) -> list[Table]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leaves", type=int, default=LEAVES)
-    publish(NAME, tables(parser.parse_args(arguments).leaves, ROUNDS, SIZES))
+    parser.add_argument("--entries", type=int, default=ENTRIES)
+    asked = parser.parse_args(arguments)
+    publish(NAME, tables(asked.leaves, asked.entries, ROUNDS, SIZES))
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ class Subtrees(ABC):
 
     def _range(self, start: int, end: int) -> bytes:
         """The root of leaves start to end - 1, where start is a multiple of the whole subtrees in them."""
+        if end > start and _is_whole(end - start):
+            height = (end - start).bit_length() - 1
+            return self.subtree(height, start >> height)
         peaks: list[bytes] = []
         while start < end:
             height = (end - start).bit_length() - 1

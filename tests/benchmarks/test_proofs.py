@@ -19,7 +19,7 @@ def test_the_longest_proofs_are_found() -> None:
 
 
 def test_every_table_has_its_rows() -> None:
-    rates, hashing, sizes = tables(300, 1, [8, 16])
-    assert all(row.ours > 0 for table in (rates, hashing, sizes) for row in table.rows)
+    rates, hashing, in_ledger, sizes = tables(300, 20, 1, [8, 16])
+    assert all(row.ours > 0 for table in (rates, hashing, in_ledger, sizes) for row in table.rows)
     assert [row.other is not None for row in rates.rows] == [True, True, True, False, False]
     assert len(sizes.rows) == 4
