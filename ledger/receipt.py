@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ledger import chain
 from ledger.checkpoint import Checkpoint, open_checkpoint, verify_cosignature, witness_name, witness_of
-from ledger.entry import NODE_BYTES, REQUEST_ID_BYTES, SignedEntry
+from ledger.entry import NODE_BYTES, REQUEST_ID_BYTES, EntryType, SignedEntry
 from ledger.errors import BadProof, BadSignature, BrokenChain, Fork, Malformed, Revoked, UnknownOrigin
 from ledger.filing import demand_fields, entry_from_json, entry_to_json, list_of, octets_of, write_file
 from ledger.key_history import MAX_KEYS, KeyHistory, fold_keys
@@ -95,7 +95,7 @@ class Receipt:
             request_id=request_id,
             messages=tuple(_message_from_json(each) for each in list_of(found["messages"], MAX_MESSAGES)),
             entries=tuple(_entry(each, request_id) for each in list_of(found["entries"], MAX_ENTRIES)),
-            keys=tuple(entry_from_json(each) for each in list_of(found["keys"], 2 * MAX_KEYS)),
+            keys=tuple(_key_entry(each) for each in list_of(found["keys"], 2 * MAX_KEYS)),
             note=_note(found["checkpoint"]),
             proofs=tuple(_proof(each) for each in list_of(found["proofs"], MAX_ENTRIES)),
         )
@@ -220,6 +220,13 @@ def _entry(value: object, request_id: bytes) -> SignedEntry:
     signed = entry_from_json(value, request_id=request_id)
     if not signed.entry.type.of_trade:
         raise Malformed(f"{signed.entry.type.name} belongs to no trade")
+    return signed
+
+
+def _key_entry(value: object) -> SignedEntry:
+    signed = entry_from_json(value)
+    if signed.entry.type is not EntryType.KEY:
+        raise Malformed(f"{signed.entry.type.name} says nothing of keys")
     return signed
 
 

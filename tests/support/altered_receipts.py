@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ledger import cbor
+from ledger.entry import commit, sign_entry
 from ledger.message import sign_message
 from ledger.receipt import Receipt
 from tests.support.deals import CLIENT, PROVIDER
+from tests.support.key_deals import KEY_STORIES, OFFLINE, SECOND, THIRD
 from tests.support.receipts import read, receipts, resigned_bodies
 from tests.support.wrong_receipts import flipped
 from v2xnode.identity import Identity
@@ -24,8 +26,10 @@ def altered(seed: int, number: int) -> Iterator[bytes]:
     """`number` files; the same for the same seed."""
     chance = random.Random(seed)
     ways = (_another_byte, _another_bit, _another_value, _another_order, _another_note, _another_body, _another_body)
-    for _ in range(number):
-        yield chance.choice(ways)(chance, chance.choice(list(receipts().values())))
+    for at in range(number):
+        name = chance.choice(list(KEY_STORIES if at % 4 == 0 else receipts()))
+        way = _another_key if at % 4 == 0 else chance.choice(ways)
+        yield way(chance, receipts()[name])
 
 
 def _another_byte(chance: random.Random, data: bytes) -> bytes:
@@ -95,6 +99,26 @@ def _with_another_message(chance: random.Random, receipt: Receipt) -> Receipt:
     messages[at] = again
     bodies = [each.body for each in receipt.entries]
     return resigned_bodies(replace(receipt, messages=tuple(messages)), bodies, renamed={message.hash: again.hash})
+
+
+def _another_key(chance: random.Random, data: bytes) -> bytes:
+    """A KEY entry that says or stands otherwise, signed by one of the keys."""
+    receipt = read(data)
+    at = chance.randrange(len(receipt.keys))
+    old, signer = receipt.keys[at], chance.choice([PROVIDER.signer, SECOND, OFFLINE, THIRD])
+    body = _other_map(chance, old.body) if chance.random() < 0.7 else old.body
+    changes: dict[str, Any] = chance.choice(
+        [{}, {}, {"seq": chance.randrange(9)}, {"epoch": bytes(8)}, {"prev": bytes(32)}]
+    )
+    entry = replace(old.entry, body_commitment=commit(old.salt, body), **changes)
+    keys = [*receipt.keys]
+    keys[at] = sign_entry(signer, entry, salt=old.salt, body=body, request_id=None)
+    match chance.randrange(6):
+        case 0:
+            keys.pop(chance.randrange(len(keys)))
+        case 1:
+            keys.reverse()
+    return replace(receipt, keys=tuple(keys)).encode()
 
 
 def _other_map(chance: random.Random, encoded: bytes) -> bytes:

@@ -13,7 +13,8 @@ from ledger.filing import read_file
 from ledger.proving import Cosignature, append_checkpoint, append_witness
 from ledger.receipt import Receipt
 from market.terms import EntryBody
-from tests.support.deals import AT_S, CLIENT, PROVIDER, STORIES, Side, played, request_id, sides
+from tests.support.deals import AT_S, CLIENT, PROVIDER, STORIES, Deal, Side, played, request_id, sides
+from tests.support.key_deals import KEY_STORIES, NAME, key_deal
 from v2xnode.envelope import body_of, message_of
 from v2xnode.export.receipt import make_receipt
 from v2xnode.identity import Identity
@@ -24,13 +25,25 @@ COSIGNED_AT_S = AT_S + 10_000
 
 @cache
 def receipts() -> Mapping[str, bytes]:
-    """Of the provider's ledger, by story; and "by the client", the fixed one of the other side without a checkpoint."""
+    """Of the provider's ledger, by story; "by the client", the fixed one of the other side without a checkpoint; and
+    those of changed keys."""
     with TemporaryDirectory(prefix="receipts-") as directory, sides(Path(directory)) as (provider, client):
         for name in SETTLED:
             played(provider, client, name)
         checkpointed(provider, client)
         made = {name: receipt_of(provider, name).encode() for name in SETTLED}
-        return made | {"by the client": receipt_of(client, "fixed").encode()}
+        made["by the client"] = receipt_of(client, "fixed").encode()
+    return made | {name: _of_keys(story) for name, story in KEY_STORIES.items()}
+
+
+def _of_keys(story: Callable[[Deal], None]) -> bytes:
+    """With a checkpoint that was made before the keys changed after the trade, and cosigned."""
+    with key_deal() as deal:
+        story(deal)
+        held = deal.provider.ledger.transact(lambda view: view.keys_of(view.node).current)
+        if held:
+            checkpointed(deal.provider, deal.client)
+        return receipt_of(deal.provider, NAME).encode()
 
 
 def checkpointed(who: Side, witness: Side) -> None:

@@ -94,6 +94,7 @@ function head(major, argument) {
   return concat(Uint8Array.of((major << 5) | (24 + width)), bigEndian(size, 1 << width));
 }
 
+export const intItem = (value) => head(0, value);
 export const bytesItem = (bytes) => concat(head(2, bytes.length), bytes);
 export const textItem = (text) => concat(head(3, utf8(text).length), utf8(text));
 export const arrayOf = (...items) => concat(head(4, items.length), ...items);

@@ -9,6 +9,7 @@ import { equal, hex, sized } from "./bytes.js";
 import { fieldsOf, octets, readEntry, readMessage, verifyEntry, verifyMessage, verifyPieces } from "./entry.js";
 import { readJson } from "./json.js";
 import { leafHash, verifyInclusion } from "./merkle.js";
+import { readHistories } from "./keys.js";
 import { readCheckpoint, readNote, verifyNote } from "./note.js";
 import { Refused, demand } from "./refused.js";
 import { readTrade } from "./trade.js";
@@ -21,16 +22,23 @@ const [MAX_MESSAGES, MAX_ENTRIES, MAX_KEYS, MAX_HASHES] = [16, 10000, 2000, 64];
 
 export async function verifyReceipt(file) {
   const receipt = await readReceipt(file);
-  demand(receipt.keys.length === 0, "unsupported", "This verifier knows no keys that were changed.");
+  const historyOf = await readHistories(receipt.keys);
   for (const message of receipt.messages) await verifyMessage(message, receipt.requestId);
-  for (const entry of receipt.entries) await verifyEntry(entry, receipt.requestId, entry.node);
-  verifyPieces(receipt.entries);
-  const proven = await verifyCheckpoint(receipt);
-  const trade = readTrade(receipt.messages, receipt.entries, receipt.requestId, equal);
+  for (const entry of receipt.entries) await verifyPlace(entry, receipt.requestId, historyOf(entry.node));
+  verifyPieces([...receipt.entries, ...receipt.keys]);
+  const proven = await verifyCheckpoint(receipt, historyOf);
+  const isKeyOf = (node, key) => historyOf(node).signed(key);
+  const trade = readTrade(receipt.messages, receipt.entries, receipt.requestId, isKeyOf);
   return {
     node: hex(receipt.node), request_id: hex(receipt.requestId), ...trade,
-    provider: hex(trade.provider), client: hex(trade.client), ...proven, revoked: false,
+    provider: hex(trade.provider), client: hex(trade.client), ...proven,
+    revoked: receipt.entries.some((entry) => historyOf(entry.node).isRevoked(entry.epoch, entry.seq)),
   };
+}
+
+async function verifyPlace(entry, requestId, history) {
+  await verifyEntry(entry, requestId, history.keyAt(entry.epoch, entry.seq));
+  demand(history.counts(entry.epoch, entry.seq), "revoked", `entry ${entry.seq} is of a revoked key`);
 }
 
 async function readReceipt(file) {
@@ -51,6 +59,7 @@ async function readReceipt(file) {
     proofs: list(proofs, MAX_ENTRIES).map((proof) => list(proof, MAX_HASHES).map(octets)),
   };
   demand(receipt.entries.every((entry) => OF_TRADE.has(entry.type)), "malformed", "an entry belongs to no trade");
+  demand(receipt.keys.every((entry) => entry.type === "KEY"), "malformed", "an entry says nothing of keys");
   return receipt;
 }
 
@@ -60,19 +69,19 @@ function list(value, limit) {
   return value;
 }
 
-async function verifyCheckpoint({ node, note, entries, proofs }) {
+async function verifyCheckpoint({ node, note, entries, proofs }, historyOf) {
   if (!note) {
     demand(proofs.length === 0, "bad_proof", "there are proofs, and no checkpoint");
     return { checkpoint_size: null, cosigners: [] };
   }
   const checkpoint = readCheckpoint(note.text);
   demand(equal(checkpoint.node, node), "unknown_origin", "the checkpoint is of another node");
-  const cosignersOf = await verifyNote(note, checkpoint, node);
+  const cosignersOf = await verifyNote(note, checkpoint, historyOf(node).keyAt(checkpoint.epoch, checkpoint.size));
   const own = entries.filter((entry) => equal(entry.node, node) && equal(entry.epoch, checkpoint.epoch));
   demand(own.length === proofs.length, "bad_proof", `${proofs.length} proofs for ${own.length} entries`);
   for (const [at, entry] of own.entries()) {
     await verifyInclusion(await leafHash(entry.payload), entry.seq, checkpoint.size, checkpoint.root, proofs[at]);
   }
-  const cosigners = await cosignersOf((witness) => witness);
+  const cosigners = await cosignersOf((witness) => (historyOf(witness).current.length ? historyOf(witness).current : witness));
   return { checkpoint_size: checkpoint.size, cosigners: cosigners.map((each) => ({ ...each, node: hex(each.node) })) };
 }

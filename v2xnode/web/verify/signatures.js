@@ -4,6 +4,7 @@ import { concat, hex, unhex, utf8 } from "./bytes.js";
 import { Refused, demand } from "./refused.js";
 
 const PROTECTED = unhex("a10127"); // {1: -8}: EdDSA
+const PROTECTED_ES256 = unhex("a10126"); // {1: -7}: ES256
 const ORDER = (1n << 252n) + 27742317777372353535851937790883648493n;
 const FIELD = (1n << 255n) - 19n;
 const SMALL = new Set([
@@ -54,7 +55,24 @@ async function webCrypto(key, message, signature) {
 }
 
 // COSE_Sign1 (RFC 9052, 4.4) with external data: the form that was signed.
+function signedForm(header, payload, form) {
+  return arrayOf(textItem("Signature1"), bytesItem(header), bytesItem(utf8(`v2x-trade/1 ${form}`)), bytesItem(payload));
+}
+
 export function verifyForm(key, payload, signature, form) {
-  const signed = arrayOf(textItem("Signature1"), bytesItem(PROTECTED), bytesItem(utf8(`v2x-trade/1 ${form}`)), bytesItem(payload));
-  return verifyBytes(key, signed, signature);
+  return verifyBytes(key, signedForm(PROTECTED, payload, form), signature);
+}
+
+// By a key of P-256, an uncompressed point; the signature is r || s.
+export async function verifyP256(point, payload, signature, form) {
+  const curve = { name: "ECDSA", namedCurve: "P-256" };
+  let holds = false;
+  try {
+    const imported = await crypto.subtle.importKey("raw", point, curve, false, ["verify"]);
+    const signed = signedForm(PROTECTED_ES256, payload, form);
+    holds = await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, imported, signature, signed);
+  } catch {
+    holds = false; // no point of the curve
+  }
+  demand(holds, "bad_signature", "the meter's key has not agreed to belong to this node");
 }
