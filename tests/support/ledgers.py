@@ -163,11 +163,18 @@ def keep(book: Book, said: SignedMessage, request_id: bytes) -> None:
     book.run(lambda tx: tx.keep_message(said.kind, said.signer, said.payload, said.signature, request_id))
 
 
-def forged(who: Book, message: EntryBody, answers: bytes = b"", request_id: bytes | None = None) -> SignedEntry:
-    """The next entry of a chain, signed and not kept: what the books behind it would not say."""
+def forged(
+    who: Book,
+    message: EntryBody,
+    answers: bytes = b"",
+    request_id: bytes | None = None,
+    *,
+    after: SignedEntry | None = None,
+) -> SignedEntry:
+    """The next entry of a chain, or the one behind `after`, signed and not kept: what its books would not say."""
     head = who.look(lambda view: view.head())
     assert head is not None
-    last, (kind, body) = head.entry, body_of(message)
+    last, (kind, body) = head.entry if after is None else after.entry, body_of(message)
     salt = bytes(16) if request_id is None else trade_salt(request_id, last.epoch, last.seq + 1)
     entry = Entry(1, last.node, last.epoch, last.seq + 1, last.hash, kind, answers, commit(salt, body))
     return sign_entry(who.identity.signer, entry, salt=salt, body=body, request_id=request_id)

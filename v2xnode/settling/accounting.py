@@ -1,13 +1,16 @@
 """What a peer's entries about money come to here: kept, and answered where no owner is needed."""
 
-from ledger.entry import SignedEntry
+from ledger.entry import EntryType, SignedEntry
 from ledger.errors import AnsweredAlready, Malformed
 from ledger.transaction import Transaction
-from ledger.view import StoredEntry, View
-from market.terms import Net, Pay
+from ledger.view import View
+from market.terms import Pay
 from v2xnode.settling import drawing, nets
-from v2xnode.settling.answers import PAIRED, answers_to, paired
+from v2xnode.settling.answers import PAIRED, answers_to, is_answered, paired
 from v2xnode.settling.signing import AccountingRefused
+
+MAX_OPEN = 16
+"""Newest payments of a peer that are looked at again when more of it comes: more than are under way at a time."""
 
 
 def receive(transaction: Transaction, signed: SignedEntry, now_s: int) -> bool:
@@ -24,17 +27,19 @@ def receive(transaction: Transaction, signed: SignedEntry, now_s: int) -> bool:
         raise Malformed(str(problem)) from None
     if not kept:
         return False
-    found = paired(transaction, signed.hash)
-    if found is not None:
-        _answer(transaction, *found, now_s)
+    answer_open(transaction, signed.entry.node, now_s)
     return True
 
 
-def _answer(transaction: Transaction, stored: StoredEntry, message: Net | Pay, now_s: int) -> None:
-    if isinstance(message, Pay):
-        drawing.answer(transaction, stored, message, now_s)
-    elif not stored.entry.answers:
-        _answer_net(transaction, stored.hash, now_s)
+def answer_open(transaction: Transaction, peer: bytes, now_s: int) -> None:
+    """Answer what a peer has said and our books bear out by now: it may have come before what it rests on."""
+    for stored in reversed(transaction.recent_apart(EntryType.PAY, peer, MAX_OPEN)):
+        said = paired(transaction, stored.hash)
+        if said is not None and isinstance(said[1], Pay) and not is_answered(transaction, *said):
+            drawing.answer(transaction, stored, said[1], now_s)
+    for stored in transaction.recent_apart(EntryType.NET, peer, 1):
+        if not stored.entry.answers:
+            _answer_net(transaction, stored.hash, now_s)
 
 
 def _check_first_answer(view: View, signed: SignedEntry) -> None:

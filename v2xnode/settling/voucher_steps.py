@@ -10,6 +10,7 @@ from market.units import MAX_AMOUNT_MICRO, MAX_AT_MS, MS_PER_SECOND
 from market.voucher import SERIAL, Voucher
 from v2xnode.errors import UsageError
 from v2xnode.settling import drawing, issuers, redeeming, vouchers
+from v2xnode.settling.accounting import answer_open
 from v2xnode.settling.params import Params, Step, octets, text, whole
 from v2xnode.settling.signing import signed_json
 
@@ -36,7 +37,9 @@ def _issue(transaction: Transaction, params: Params, now_s: int) -> dict[str, An
 
 def _add(transaction: Transaction, params: Params, now_s: int) -> dict[str, Any]:
     message = vouchers.from_file(text(params, "file", "").encode())
-    return {"voucher": vouchers.add(transaction, message, now_s).as_json()}
+    held = vouchers.add(transaction, message, now_s)
+    answer_open(transaction, held.voucher.holder, now_s)
+    return {"voucher": held.as_json()}
 
 
 def _draw(transaction: Transaction, params: Params, now_s: int) -> dict[str, Any]:
