@@ -33,11 +33,15 @@ def receive(transaction: Transaction, signed: SignedEntry, now_s: int) -> bool:
 
 def answer_open(transaction: Transaction, peer: bytes, now_s: int) -> None:
     """Answer what a peer has said and our books bear out by now: it may have come before what it rests on."""
-    for stored in reversed(transaction.recent_apart(EntryType.PAY, peer, MAX_OPEN)):
+    newest = transaction.newest_of(peer)
+    if newest is None:
+        return
+    epoch, _ = newest
+    for stored in reversed(transaction.newest_apart(EntryType.PAY, peer, epoch, MAX_OPEN)):
         said = paired(transaction, stored.hash)
         if said is not None and isinstance(said[1], Pay) and not is_answered(transaction, *said):
             drawing.answer(transaction, stored, said[1], now_s)
-    for stored in transaction.recent_apart(EntryType.NET, peer, 1):
+    for stored in transaction.newest_apart(EntryType.NET, peer, epoch, 1):
         if not stored.entry.answers:
             _answer_net(transaction, stored.hash, now_s)
 
