@@ -25,5 +25,10 @@ class ExporterContract:
         assert wanted.trade.request_id.hex() in told
         assert not any(each in told for each in others)
 
+    def test_a_trade_whose_bodies_were_dropped_is_no_fault(self, exporter: Exporter, source: Source) -> None:
+        """After a Net of both parties a trade may have no entries that can be read."""
+        dropped = [replace(each, trade=replace(each.trade, state="netted", entries=())) for each in source.trades]
+        list(exporter(replace(source, trades=dropped)))
+
     def test_no_trade_is_no_fault(self, exporter: Exporter, source: Source) -> None:
         assert len(list(exporter(replace(source, trades=[], only=b"\x00" * 16)))) <= 1

@@ -141,7 +141,7 @@ def show_command(data: DataOption, as_json: JsonOption = False) -> None:
             found = trades(reader)
             balances = {f"{account} {currency}": balance for (account, currency), balance in reader.balances().items()}
         for each in found:
-            output.say(describe(each))
+            output.say(f"{each.request_id.hex()[:12]} {describe(each)}")
         for name, balance in sorted(balances.items()):
             output.say(f"{name}: {balance.posted_micro} posted, {balance.pending_micro} pending (millionths)")
         output.result(

@@ -71,13 +71,11 @@ def read_paper(code: str) -> Paper:
 def _paper(entries: Sequence[SignedEntry], accept: object, settling: Sequence[object]) -> Paper:
     if not isinstance(accept, Accept):
         raise DossierRefused("The first entry is no Accept.", code="out_of_order")
-    match settling:
-        case [Close() | Resolve() as first, Closed() | Resolve() as second] if isinstance(first, Close) is isinstance(
-            second, Closed
-        ):
-            pass
-        case _:
-            raise DossierRefused("Nothing settles the trade.", code="out_of_order")
+    first, second = settling
+    if not (isinstance(first, Close) and isinstance(second, Closed)) and not (
+        isinstance(first, Resolve) and isinstance(second, Resolve)
+    ):
+        raise DossierRefused("Nothing settles the trade.", code="out_of_order")
     client, nodes = entries[0].entry.node, [each.entry.node for each in entries[1:]]
     peers = {client: accept.peer, accept.peer: client}
     about = [(node, message.peer) for node, message in zip(nodes, (first, second), strict=True)]

@@ -91,6 +91,7 @@ def test_people_read_the_trade_and_its_balances(settled: Path) -> None:
     result = called("ledger", "show", "--data", settled / "client")
     assert result.exit_code == 0
     assert "0.000250 EUR" in result.stdout
+    assert result.stdout.startswith(REQUEST_ID.hex()[:12])
     assert f"expense:energy EUR: {AMOUNT_MICRO} posted, 0 pending (millionths)" in result.stdout
 
 
