@@ -2,7 +2,19 @@
 
 import typer
 
-from v2xnode.cli import bookkeeping, demo, devices, doctor, exporting, ledger, looking, running, setup, vouchers
+from v2xnode.cli import (
+    bookkeeping,
+    demo,
+    devices,
+    doctor,
+    exporting,
+    ledger,
+    looking,
+    proving,
+    running,
+    setup,
+    vouchers,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -11,6 +23,7 @@ app = typer.Typer(
 )
 exporting.register(ledger.app)
 bookkeeping.register(ledger.app)
+proving.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from ledger.audit import Report, verify
-from ledger.fork import ForkProof
-from ledger.forks import file_of, forks
 from ledger.reader import LedgerReader
-from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
-from v2xnode.cli.verifying import checkpoint_of, fork_json, hold_against, verify_file
+from v2xnode.cli.output import DataOption, JsonOption, Output
+from v2xnode.cli.verifying import checkpoint_of, hold_against, verify_file
 from v2xnode.errors import LedgerInvalid, UsageError
 from v2xnode.settling.money import posting_rule
 from v2xnode.settling.netting import bears_out
@@ -96,39 +94,6 @@ def _verify_file(output: Output, file: Path) -> int:
     output.say(report.sentence)
     output.result({"ok": True, "form": form, **report.details, "sentence": report.sentence})
     return 0
-
-
-@app.command("forks")
-def forks_command(
-    data: DataOption,
-    out: Annotated[Path | None, typer.Option(help="A directory: each proof is written to a file there.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The nodes that signed two histories, and the proofs: they are not traded with."""
-    output = Output(as_json)
-
-    def work() -> None:
-        with reading(data) as reader:
-            files = {held.proof: file_of(reader, held) for held in forks(reader)}
-        written = {proof: _written(out, proof, text) for proof, text in files.items()} if out else {}
-        for proof in files:
-            output.say(f"{proof.sentence}{f': {written[proof]}' if written else ''}")
-        told = [{**fork_json(proof), "file": written.get(proof)} for proof in files]
-        output.result({"forks": told})
-        if not told:
-            output.say("No fork proof is held.")
-
-    output.guarded(work)
-
-
-def _written(directory: Path, proof: ForkProof, text: bytes) -> str:
-    make_directory(directory)
-    path = directory / f"fork-{proof.node.hex()[:16]}.json"
-    try:
-        path.write_bytes(text)
-    except OSError as problem:
-        raise UsageError(f"{path} can't be written: {problem.strerror}.", code="no_file") from None
-    return str(path)
 
 
 @app.command("show")

@@ -115,25 +115,6 @@ def test_what_is_no_checkpoint_of_this_ledger_is_told(data: Path, tmp_path: Path
         assert (result.exit_code, printed(result)["error"]["code"]) == (exit_code, code)
 
 
-def test_forks_are_listed_and_given_away(data: Path, tmp_path: Path) -> None:
-    told = printed(called("ledger", "forks", "--data", data, "--json"))["forks"]
-    assert [(each["node"], each["file"]) for each in told] == [(PROVIDER.public.hex(), None)]
-    out = tmp_path / "proofs"
-    [written] = printed(called("ledger", "forks", "--data", data, "--out", out, "--json"))["forks"]
-    assert called("ledger", "verify", written["file"]).exit_code == 0
-    assert str(out) in called("ledger", "forks", "--data", data, "--out", out).stdout
-
-
-def test_no_fork_is_said(settled: Path) -> None:
-    result = called("ledger", "forks", "--data", settled / "client")
-    assert (result.exit_code, result.stdout) == (0, "No fork proof is held.\n")
-
-
-def test_a_directory_that_can_not_be_written_is_exit_2(data: Path, tmp_path: Path) -> None:
-    result = called("ledger", "forks", "--data", data, "--out", tmp_path / "checkpoint.txt")
-    assert result.exit_code == 2
-
-
 @pytest.mark.parametrize("name", receipts())
 def test_a_receipt_is_checked_without_a_ledger(tmp_path: Path, name: str) -> None:
     (tmp_path / "receipt.json").write_bytes(receipts()[name])
