@@ -17,6 +17,7 @@ from v2xnode.control import command
 from v2xnode.errors import Unreachable, UsageError
 from v2xnode.settling.accounts import AGE_NAMES, Account, Debt, accounts
 from v2xnode.settling.signing import short_amount
+from v2xnode.settling.waiting import waiting
 
 PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="Node id.")]
 AmountArgument = Annotated[str, typer.Argument(metavar="AMOUNT", help="In the currency, e.g. 12.50.")]
@@ -43,19 +44,23 @@ def accounts_command(
     peer: Annotated[str, typer.Option("--peer", help="Only this one: its node id, or how it begins.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """What each peer owes and is owed, in which currency, and for how long."""
+    """What each peer owes and is owed, in which currency, for how long; and what it waits for you to sign."""
     output = Output(as_json)
 
     def work() -> None:
         with reading(data) as reader:
-            found = accounts(reader, _now_s(data))
+            found, open_ = accounts(reader, _now_s(data)), waiting(reader)
         chosen = [each for each in found if each.peer.hex().startswith(peer.lower())]
+        unanswered = [each for each in open_ if each.peer.hex().startswith(peer.lower())]
         for each in chosen:
             for line in lines(each):
                 output.say(line)
+        for one in unanswered:
+            output.say(f"{one.peer.hex()[:12]}  {one.sentence}: {one.kind} {one.digest.hex()}")
         if not chosen:
             output.say("Nothing is owed, and nothing ever was.")
-        output.result({"ages": list(AGE_NAMES), "accounts": [each.as_json() for each in chosen]})
+        told = {"accounts": [each.as_json() for each in chosen], "waiting": [each.as_json() for each in unanswered]}
+        output.result({"ages": list(AGE_NAMES), **told})
 
     output.guarded(work)
 

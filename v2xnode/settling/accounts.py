@@ -70,6 +70,12 @@ def accounts(view: View, now_s: int, *, peer: bytes | None = None) -> list[Accou
     return [_account(view, each, currency, now_s) for each, currency in sorted(found) if peer in (None, each)]
 
 
+def peers(view: View) -> list[bytes]:
+    """Everybody with whom anything ever moved."""
+    names = [name for kind in ("receivable", "payable") for name, _ in view.balances(kind=kind)]
+    return sorted({bytes.fromhex(name.partition(":")[2]) for name in names})
+
+
 def owed_by_all(view: View, currency: str) -> dict[bytes, int]:
     """What each peer owes us, with what is receipted and not settled yet."""
     return {
