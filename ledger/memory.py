@@ -6,7 +6,7 @@ last writes, those are the only copies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,7 +20,7 @@ from ledger.view import MAX_ROWS, StoredEntry, StoredMessage, View
 MAX_TRADES_SHOWN: Final = 1_000
 """With one peer, the newest: more than a ledger can lose between two backups."""
 _STRIDE: Final = 2 * MAX_ROWS + 1
-"""Numbers for each trade: its messages and its entries, each bounded by the view."""
+"""Numbers for the KEY entries, and for each trade: its messages and its entries, each bounded by the view."""
 
 _E: Final = schema.entry.c
 _AFTER: Final = schema.entry.alias("after")
@@ -42,6 +42,8 @@ _TRADES: Final = Prepared(
     .group_by(_E.request_id)
     .order_by(func.min(_E.position))
 )
+
+_PAIRED: Final = (EntryType.NET, EntryType.PAY)
 
 Held: TypeAlias = StoredMessage | StoredEntry
 
@@ -75,13 +77,21 @@ def own_keys(view: View, *, after: int) -> Iterator[tuple[int, Held]]:
 
 
 def shown_to(view: View, node: bytes, lost: Claim, *, after: int) -> Iterator[tuple[int, Held]]:
-    """What we hold of the trades in which `node` signed entries from the place `lost` on: of each its messages, then
-    its entries, both parties', in the order of arrival. Each comes with its number, which rises; only those behind
-    the number `after`, 0 for all. A trade is not read before its turn.
+    """What we hold of what `node` signed from the place `lost` on: its KEY entries first, then of each trade the
+    messages and the entries, both parties', then what it signed in no trade, with what we signed in answer or what it
+    answers; each part in the order of arrival.
+
+    Each comes with its number, which rises; only those behind the number `after`, 0 for all. A trade is not read
+    before its turn.
     """
     trades = _trades_from(view, node, lost)[-MAX_TRADES_SHOWN:]
-    for place in range(after // _STRIDE, len(trades)):
-        rows = _kept_of(view, trades[place])
+    for place in range(after // _STRIDE, len(trades) + 2):
+        if place == 0:
+            rows: Sequence[Held] = view.apart(EntryType.KEY, node)
+        elif place <= len(trades):
+            rows = _kept_of(view, trades[place - 1])
+        else:
+            rows = _paired(view, node, lost)
         numbered = enumerate(rows, start=place * _STRIDE + 1)
         yield from ((number, each) for number, each in numbered if number > after)
 
@@ -92,6 +102,25 @@ def _kept_of(view: View, request_id: bytes) -> list[Held]:
     if any(each.pruned for each in entries):
         return []
     return [*view.messages(request_id), *entries]
+
+
+def _paired(view: View, node: bytes, lost: Claim) -> list[StoredEntry]:
+    """Entries about money between us, as far as one of the two is of `node` and behind that place."""
+    epochs = _epochs_from(view, node, lost)
+    theirs = [
+        each
+        for kind in _PAIRED
+        for each in view.apart(kind, node)
+        if each.entry.epoch in epochs and (each.entry.seq >= lost.seq or not _is_named(each.entry.epoch, lost))
+    ]
+    hashes, answered = {each.hash for each in theirs}, {each.entry.answers for each in theirs}
+    ours = [
+        each
+        for kind in _PAIRED
+        for each in view.apart(kind, view.node)
+        if each.entry.answers in hashes or each.hash in answered
+    ]
+    return sorted((*theirs, *ours), key=lambda each: each.position)
 
 
 def _epochs(view: View, node: bytes) -> list[bytes]:
@@ -109,10 +138,18 @@ def _first_gap(view: View, epoch: bytes) -> int:
 
 def _trades_from(view: View, node: bytes, lost: Claim) -> list[bytes]:
     """Those in which `node` signed at that place or later in its epoch, or in any epoch heard of after it."""
-    epochs = _epochs(view, node)
-    begin = next((at for at, epoch in enumerate(epochs) if epoch.startswith(lost.epoch_begins)), 0)
     found: dict[bytes, None] = {}
-    for epoch in epochs[begin:]:
-        seq = lost.seq if epoch.startswith(lost.epoch_begins) else 0
+    for epoch in _epochs_from(view, node, lost):
+        seq = lost.seq if _is_named(epoch, lost) else 0
         found.update((request_id, None) for (request_id,) in view.rows(_TRADES, node=node, epoch=epoch, seq=seq))
     return list(found)
+
+
+def _epochs_from(view: View, node: bytes, lost: Claim) -> list[bytes]:
+    """The epoch that is named, if any is, and all that were heard of after it."""
+    epochs = _epochs(view, node)
+    return epochs[next((at for at, epoch in enumerate(epochs) if _is_named(epoch, lost)), 0) :]
+
+
+def _is_named(epoch: bytes, lost: Claim) -> bool:
+    return epoch.startswith(lost.epoch_begins)

@@ -43,6 +43,7 @@ class Writer:
         self._places = threading.BoundedSemaphore(max_waiting)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._node = b""
         self._taking = threading.Lock()
         self._closed: Future[None] = Future()
         self.lost: Future[None] = Future()
@@ -53,15 +54,22 @@ class Writer:
         """Open the ledger in the new thread, and wait for it. Raises what opening raises; then nothing stays."""
         if self._thread is not None:
             raise Closed("the writer has been started already")
-        opened: Future[None] = Future()
+        opened: Future[bytes] = Future()
         thread = threading.Thread(target=self._serve, args=(opened,), name="ledger", daemon=True)
         thread.start()
         try:
-            opened.result()
+            self._node = opened.result()
         except BaseException:
             thread.join()
             raise
         self._thread = thread
+
+    @property
+    def node(self) -> bytes:
+        """The name of the node whose ledger this is. Raises Closed before the start."""
+        if not self._node:
+            raise Closed("the writer is not open")
+        return self._node
 
     def submit(self, fn: Callable[[Transaction], T]) -> Future[T]:
         """Queue `Ledger.transact(fn)`; the future has its result or its error.
@@ -87,13 +95,13 @@ class Writer:
             thread.join()
             self._closed.result()
 
-    def _serve(self, opened: Future[None]) -> None:
+    def _serve(self, opened: Future[bytes]) -> None:
         try:
             ledger = self._open_ledger()
         except BaseException as error:  # noqa: BLE001  # it is raised in the thread that waits for the opening
             opened.set_exception(error)
             return
-        opened.set_result(None)
+        opened.set_result(ledger.node)
         for jobs in self._batches():
             self._run(ledger, [job for job in jobs if job.future.set_running_or_notify_cancel()])
         try:

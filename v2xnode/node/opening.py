@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ledger.directory import DirectoryLock
@@ -37,6 +38,7 @@ async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) 
         stack.enter_context(DirectoryLock(data))
         where = config.ledger_at(data)
         writer = stack.enter_context(Writer(lambda: Ledger.open(where, identity.signer, posting_rule=posting_rule)))
+        identity = replace(identity, public=writer.node)
         connectors = await stack.enter_async_context(open_connectors(config))
         events = EventLog(clock)
         transports = open_bearers(config, identity.seed) if bearers is None else bearers

@@ -221,12 +221,12 @@ class Asking:
                 self._claim(peer, place)
             request = self.wish.request_to(peer, self.identity.entropy(REQUEST_ID_BYTES))
             sent.append((request, sign_letter(self.identity.signer, request)))
-            return [sent[0][1]]
+            return [sent[-1][1]]
 
         try:
             link, items = await self.links.dial(place.bearer, place.address, remote, opening)
             try:
-                return self._hear_answer(link, *sent[0], items)
+                return self._hear_answer(link, *sent[-1], items)
             except BaseException:
                 await link.aclose()
                 raise

@@ -187,6 +187,7 @@ class Desk:
             currency=self.config.node.currency,
             epoch=epoch,
             holds=() if held is None else (Head(*place_of(held.entry)),),
+            node=self.identity.public if self.identity.is_rotated else b"",
         )
         return Greeting(hello, held.hash if held else b"")
 
