@@ -78,6 +78,7 @@ NEWEST: Final = Prepared(
 )
 MESSAGE: Final = Prepared(_MESSAGES.where(_M.hash == bindparam("hash")))
 SAID: Final = Prepared(_MESSAGES.where(_M.request_id == bindparam("request_id")).order_by(_M.position).limit(_LIMIT))
+SAID_AS: Final = Prepared(_MESSAGES.where(_M.kind == bindparam("kind")).order_by(_M.position).limit(_LIMIT))
 SAID_PAGE: Final = Prepared(_MESSAGES.where(_M.position > bindparam("after")).order_by(_M.position).limit(_LIMIT))
 OUTBOX: Final = Prepared(_WAITING.order_by(_O.id).limit(_LIMIT))
 OUTBOX_OF: Final = Prepared(_WAITING.where(_O.peer == bindparam("peer")).order_by(_O.id).limit(_LIMIT))

@@ -183,6 +183,10 @@ class View:
         """The messages kept for a trade, in the order of arrival."""
         return self._messages(questions.SAID, request_id=request_id, limit=MAX_ROWS)
 
+    def messages_of(self, kind: MessageKind) -> Sequence[StoredMessage]:
+        """The kept messages of a kind, in the order of arrival."""
+        return self._messages(questions.SAID_AS, kind=int(kind), limit=MAX_ROWS)
+
     def message_page(self, *, after: int = 0, limit: int = 100) -> Sequence[StoredMessage]:
         """Up to `limit` kept messages behind position `after`, in the order of arrival."""
         return self._messages(questions.SAID_PAGE, after=after, limit=min(limit, MAX_ROWS))

@@ -65,15 +65,15 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A signed thing as it is held, nothing left out: an entry with its body and salt, or (kind 1 to 3) a signed
-    request, offer or counter. request_id: of the trade that it was kept for."""
+    """A signed thing as it is held, nothing left out: an entry with its body and salt, or (kind 1 to 4) a signed
+    request, offer, counter or voucher. request_id: of the trade that it was kept for."""
 
     payload: bytes = at(0, Octets(1, 1_024))
     signature: bytes = at(1, SIGNATURE)
     request_id: bytes = at(2, REQUEST_ID, b"")
     salt: bytes = at(3, Bytes(16), b"")
     body: bytes = at(4, Octets(0, 1_024), b"")
-    kind: int = at(5, Integer(0, 3), 0)
+    kind: int = at(5, Integer(0, 4), 0)
     signer: bytes = at(6, Bytes(32), b"")
     """Of a message; an entry names its own."""
 

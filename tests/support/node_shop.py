@@ -41,6 +41,7 @@ from v2xnode.trading.delivering import Delivering
 from v2xnode.trading.need import Need
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Asker, Owner
+from v2xnode.trading.purse import Purse
 from v2xnode.trading.selling import Selling
 from v2xnode.trading.whereabouts import Whereabouts
 
@@ -200,6 +201,7 @@ class Shop:
             self.electrical,
             "EUR",
             places,
+            Purse(self.books, self.watch.clock, self.events, "EUR").to_show,
             **more,
         )
 

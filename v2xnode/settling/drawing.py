@@ -41,10 +41,12 @@ def draw(transaction: Transaction, request_id: bytes, digest: bytes, now_s: int)
 
 
 def answer(transaction: Transaction, stored: StoredEntry, message: Pay, now_s: int) -> SignedEntry | None:
-    """The provider's side of a client's draw; None where we would not have drawn as much on that voucher."""
+    """Our side of a draw that the peer has signed; None where we would not have drawn as much on that voucher."""
     said = message.draw
-    told = None if said is None or message.received else trade(transaction, said.trade)
-    if said is None or told is None or told.settlement is None or told.role is not Role.PROVIDER:
+    told = None if said is None else trade(transaction, said.trade)
+    if said is None or told is None or told.settlement is None:
+        return None
+    if message.received is not (told.role is Role.CLIENT):  # who was paid is the provider
         return None
     held = find(transaction, said.voucher)
     if held is None or told.peer != stored.entry.node or message.amount_micro < 1:

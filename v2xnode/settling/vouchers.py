@@ -13,7 +13,7 @@ from ledger.transaction import Transaction
 from ledger.view import View
 from market.errors import TermsInvalid
 from market.terms import from_map, to_map
-from market.voucher import Voucher, VoucherFault, voucher_fault
+from market.voucher import Voucher, VoucherFault, use_fault, voucher_fault
 from v2xnode.settling.issuers import lists, message_fields, message_in
 from v2xnode.settling.names import drawn
 from v2xnode.settling.signing import AccountingRefused
@@ -105,25 +105,38 @@ def held_of(view: View, message: SignedMessage) -> Held:
 
 def all_vouchers(view: View) -> Iterator[Held]:
     """Every voucher that is kept, oldest first."""
-    after = 0
-    while page := view.message_page(after=after):
-        after = page[-1].position
-        for stored in page:
-            if stored.message.kind is MessageKind.VOUCHER:
-                yield held_of(view, stored.message)
+    return (held_of(view, stored.message) for stored in view.messages_of(MessageKind.VOUCHER))
 
 
 def credit_micro(view: View, holder: bytes, currency: str, now_s: int) -> int:
     """What a peer may owe on the strength of the vouchers that it has shown: what is left of those that we would take
     now."""
+    return sum(held.remaining_micro for held in taken_from(view, holder, currency, now_s))
+
+
+def taken_from(view: View, holder: bytes, currency: str, now_s: int) -> list[Held]:
+    """What a peer has shown that we would take from it now, and of which something is left."""
     trusted = lists(view)
-    left_micro = 0
-    for held in _shown(view, holder):
-        voucher, signer = held.voucher, held.message.signer
-        fault = voucher_fault(voucher, signer, trusted, holder=holder, provider=view.node, at_s=now_s)
-        if fault is None and voucher.currency == currency:
-            left_micro += max(0, held.remaining_micro)
-    return left_micro
+    return [
+        held
+        for held in _shown(view, holder)
+        if held.voucher.currency == currency
+        and held.remaining_micro > 0
+        and voucher_fault(held.voucher, held.message.signer, trusted, holder=holder, provider=view.node, at_s=now_s)
+        is None
+    ]
+
+
+def usable_at(view: View, provider: bytes, currency: str, now_s: int) -> list[Held]:
+    """Ours that are good at a provider now and of which something is left, the one that ends first before others."""
+    good = [
+        held
+        for held in all_vouchers(view)
+        if held.voucher.currency == currency
+        and held.remaining_micro > 0
+        and use_fault(held.voucher, view.node, provider, now_s) is None
+    ]
+    return sorted(good, key=lambda held: (held.voucher.until_s, held.digest))
 
 
 def fault_at_us(view: View, voucher: Voucher, signer: bytes, holder: bytes, at_s: int) -> VoucherFault | None:

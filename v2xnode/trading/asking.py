@@ -7,12 +7,13 @@ already is left before anything is said, and asked by its key where that came to
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from market.terms import Decline, Offer, Ready, Request
+from market.errors import Reason
+from market.terms import Decline, Offer, Ready, Request, Shown
 from market.units import Service
 from v2xnode.discovery import Heard
 from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, Talk, read, sign_letter
@@ -35,6 +36,10 @@ COLLECT_S = 5.0
 """Real time for offers to come in: a stranger's set-up on the slowest bearer, with a retransmission."""
 LAST_ANSWER_S = 15.0
 """And so much more where nobody has answered yet: then a late answer is better than none."""
+
+
+Vouchers = Callable[[bytes], Awaitable[Sequence[Shown]]]
+"""Ours that are good at a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Asked:
     """Said with the Accept."""
     rest: RawItems = field(default_factory=list)
     """What came with the Confirm, for the delivery."""
+    vouchers: Sequence[Shown] = ()
+    """Said before the Accept."""
 
     @property
     def request_id(self) -> bytes:
@@ -117,6 +124,7 @@ class Asking:
     links: Links
     events: EventLog
     whereabouts: Whereabouts
+    vouchers: Vouchers
     only: str = ""
     answered: dict[bytes, Asked] = field(default_factory=dict)
     _claims: dict[bytes, _Claim] = field(default_factory=dict)
@@ -226,7 +234,7 @@ class Asking:
         try:
             link, items = await self.links.dial(place.bearer, place.address, remote, opening)
             try:
-                return self._hear_answer(link, *sent[-1], items)
+                return await self._with_vouchers(self._hear_answer(link, *sent[-1], items))
             except BaseException:
                 await link.aclose()
                 raise
@@ -235,6 +243,18 @@ class Asking:
         except NodeError as problem:
             self.events.tell("ask_failed", address=place.address, code=problem.code, sentence=problem.sentence)
             return None
+
+    async def _with_vouchers(self, asked: Asked) -> Asked:
+        """What we have that is good there goes with the Accept, or with another request where we owe too much."""
+        shown = await self.vouchers(asked.link.peer)
+        if not shown or not isinstance(asked.answer.message, Decline):
+            asked.vouchers = shown
+            return asked
+        if asked.answer.message.reason is not Reason.CREDIT_LIMIT:
+            return asked
+        request = self.wish.request_to(asked.link.peer, self.identity.entropy(REQUEST_ID_BYTES))
+        letter = sign_letter(self.identity.signer, request)
+        return self._hear_answer(asked.link, request, letter, await asked.link.ask([*map(Plain, shown), letter]))
 
     def _claim(self, peer: bytes, place: Place) -> None:
         """Somebody showed a stranger's key, and was told nothing yet. Raises PeerError: we want nothing of it here."""

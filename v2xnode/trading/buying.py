@@ -1,14 +1,14 @@
 """What we ask of others: needs, the deliveries that come of them, and those that a restart left to be settled."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.view import View
 from market.delivery import OwnerStop, Plugged
 from market.errors import Reason
-from market.terms import ResolvingKey
+from market.terms import ResolvingKey, Shown
 from market.units import Role
 from v2xnode.clock import Clock
 from v2xnode.config import Config
@@ -51,6 +51,8 @@ class Buying:
     look: Look
     ended: Callable[[bytes], None]
     """Told the peer of each session that has ended."""
+    vouchers: Callable[[bytes], Awaitable[Sequence[Shown]]]
+    """Ours that are good at a provider."""
     set_ups: SetUps = field(default_factory=SetUps)
     _whereabouts: Whereabouts = field(init=False)
     _links: Links = field(init=False)
@@ -107,6 +109,7 @@ class Buying:
             self.connectors.record_as(Role.CLIENT, self.config.electrical.record()),
             self.config.node.currency,
             self._whereabouts,
+            self.vouchers,
             only=only,
         )
         self._needs.append(need)

@@ -15,11 +15,13 @@ from market.units import MS_PER_SECOND
 from v2xnode.clock import Clock
 from v2xnode.envelope import MAX_ITEMS, FrameInvalid, Item, Link, Plain, fitting, message_of, read
 from v2xnode.errors import PeerError
-from v2xnode.identity import Identity
+from v2xnode.events import EventLog
+from v2xnode.identity import Identity, short
 from v2xnode.links import AcceptedLink, DialledLink, PeerLink, RawItems
 from v2xnode.settling import accounting
 from v2xnode.trading import witnessing
 from v2xnode.trading.books import Books, is_told_outside
+from v2xnode.trading.witnessing import Alarm
 
 MAX_ROUNDS = 64
 """Frames of one correspondence; what is left waits for the next."""
@@ -44,6 +46,7 @@ class Round:
     kept: tuple[bytes, ...] = ()
     replies: list[Plain] = field(default_factory=list)
     entries: Sequence[Link] = ()
+    alarms: Sequence[Alarm] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -63,13 +66,16 @@ class Correspondence:
     identity: Identity
     books: Books
     clock: Clock
+    events: EventLog
 
     async def serve(self, link: AcceptedLink, items: RawItems) -> Sequence[Item]:
         """Answer a frame of a peer's. Raises PeerError; then nothing of the frame counts."""
         if not link.session.established:
             return ()
         page = self._read(link, items)
-        return (await self.books.run(lambda transaction: self._turn(transaction, link.peer, page))).items
+        turn = await self.books.run(lambda transaction: self._turn(transaction, link.peer, page))
+        self._tell(link.peer, turn)
+        return turn.items
 
     async def exchange(self, link: DialledLink) -> None:
         """Tell the peer all that it has not heard, hear what it has to say, and have checkpoints cosigned.
@@ -81,6 +87,7 @@ class Correspondence:
             said = turn.items
             page = self._read(link, await link.ask(said))
             turn = await self.books.run(partial(self._answered, link.peer, said, page))
+            self._tell(link.peer, turn)
             if turn.is_empty:
                 return
 
@@ -89,6 +96,10 @@ class Correspondence:
         for item in said:
             transaction.outbox_done(item.digest)
         return self._turn(transaction, peer, page)
+
+    def _tell(self, peer: bytes, turn: Round) -> None:
+        for alarm in turn.alarms:
+            self.events.tell("signed_twice", peer=short(peer), epoch=alarm.epoch.hex(), size=alarm.size)
 
     def _begin(self, transaction: Transaction, peer: bytes) -> Round:
         ours = witnessing.to_show(transaction, peer)
@@ -104,9 +115,13 @@ class Correspondence:
         for entry in page.entries:
             transaction.outbox_done(entry.signed.entry.answers)
             accounting.receive(transaction, entry.signed, now_s)
-        replies = [Plain(reply) for said in page.said for reply in witnessing.hear(transaction, peer, said, now_s)]
-        kept = tuple(entry.digest for entry in page.entries)
-        return Round(kept, replies, _letters(transaction, peer))
+        replies = [reply for said in page.said for reply in witnessing.hear(transaction, peer, said, now_s)]
+        return Round(
+            tuple(entry.digest for entry in page.entries),
+            [Plain(reply) for reply in replies if not isinstance(reply, Alarm)],
+            _letters(transaction, peer),
+            [reply for reply in replies if isinstance(reply, Alarm)],
+        )
 
     def _read(self, link: PeerLink, items: RawItems) -> Page:
         if not items:

@@ -2,7 +2,7 @@
 it runs, and ends alone: what fails in one opens its path and ends it, and nothing else of this node."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Deliveries:
     events: EventLog
     books: Books
     owner: Owner
+    sold: Callable[[bytes, bytes], Awaitable[None]]
+    """Told (request id, client) of each sale that came to something, before its client hears no more of it."""
     running: dict[bytes, Delivering] = field(default_factory=dict)
     _group: asyncio.TaskGroup = field(init=False)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
@@ -102,6 +104,8 @@ class Deliveries:
             finished = await self._run(delivering, first)
             if delivering.role is Role.PROVIDER and delivering.counts:
                 self.owner.sold(finished.agreed_wh)
+            if delivering.role is Role.PROVIDER and finished.agreed_wh:
+                await self._tell_sold(delivering)
             if channel is not None:
                 await channel.drained(DRAIN_AGAIN_MS if delivering.walk.recovers else DRAIN_MS)
                 await delivering.catch_up()
@@ -120,6 +124,12 @@ class Deliveries:
             self.events.tell("delivery_failed", delivering.request_id, sentence=str(problem))
         await self._free(delivering)
         return delivering.finished or Finished(Reason.LEDGER_FAULT, 0, (), 0, answered=False)
+
+    async def _tell_sold(self, delivering: Delivering) -> None:
+        try:
+            await self.sold(delivering.request_id, delivering.peer)
+        except LedgerRefused as problem:
+            self._tell_fault(delivering, problem)
 
     async def _free(self, delivering: Delivering) -> None:
         try:

@@ -28,6 +28,7 @@ from v2xnode.trading.correspondence import Correspondence
 from v2xnode.trading.deliveries import Deliveries
 from v2xnode.trading.opening import Workshop
 from v2xnode.trading.owner import Owner
+from v2xnode.trading.purse import Purse
 from v2xnode.trading.recollection import Recollection
 from v2xnode.trading.redial import Look
 from v2xnode.trading.remains import Remains, remains, running
@@ -58,6 +59,7 @@ class Desk:
     chain: Recollection = field(init=False)
     correspondence: Correspondence = field(init=False)
     cashier: Cashier = field(init=False)
+    purse: Purse = field(init=False)
     _acquaintances: Acquaintances = field(init=False)
     _is_open: bool = False
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
@@ -66,13 +68,14 @@ class Desk:
         self._acquaintances = Acquaintances(self.books)
         who, clock, events, books = self.identity, self.clock, self.events, self.books
         self.owner = Owner(self.config, clock, events, books, self.connectors, self._acquaintances)
-        self.deliveries = Deliveries(clock, events, books, self.owner)
+        self.purse = Purse(books, clock, events, self.config.node.currency)
+        self.deliveries = Deliveries(clock, events, books, self.owner, self.purse.draw)
         self.owner.in_use = self.deliveries.in_use
         record, met = self.config.electrical.record(), self._acquaintances.met
         workshop = Workshop(who, record, self.connectors, books, clock, events, met)
         self.shop = Shop(who, clock, events, books, self.owner, workshop, self.deliveries)
         self.chain = Recollection(books, clock, events)
-        self.correspondence = Correspondence(who, books, clock)
+        self.correspondence = Correspondence(who, books, clock, events)
         self.calling = Calling(self.correspondence, books, events, lambda: self.buying.redialling)
         self.cashier = Cashier(books, self.calling, clock)
         self.buying = Buying(
@@ -86,6 +89,7 @@ class Desk:
             self.deliveries,
             self.look,
             self.calling.want,
+            self.purse.to_show,
         )
 
     async def open(self, group: asyncio.TaskGroup, links: Links) -> None:
@@ -210,7 +214,7 @@ class Desk:
         """Answer one frame of a peer. Raises PeerError for what breaks the rules."""
         if items and items[0][0] == MessageType.CORRESPOND:
             return await self.correspondence.serve(link, items)
-        return await self.shop.serve(link, items)
+        return await self.shop.serve(link, await self.purse.keep_shown(link, items))
 
     async def buy(self, wish: Wish, providers: Sequence[Heard], *, only: str = "") -> bytes:
         """See `Buying.buy`. Raises LocalError while the node is stopping."""

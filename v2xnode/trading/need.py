@@ -21,7 +21,7 @@ from v2xnode.errors import NodeError, PeerError, RefusedByLimit, Unreachable
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity, short
 from v2xnode.links import Links, RawItems
-from v2xnode.trading.asking import Asked, Asking, Wish
+from v2xnode.trading.asking import Asked, Asking, Vouchers, Wish
 from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.whereabouts import Place, Whereabouts
 
@@ -57,6 +57,7 @@ class Need:
     electrical: Electrical
     currency: str
     whereabouts: Whereabouts
+    vouchers: Vouchers
     only: str = ""
     """Agree only with the provider whose id begins so."""
     _asking: Asking = field(init=False)
@@ -66,7 +67,9 @@ class Need:
     _todo: list[ClientEffect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._asking = Asking(self.wish, self.identity, self.links, self.events, self.whereabouts, self.only)
+        self._asking = Asking(
+            self.wish, self.identity, self.links, self.events, self.whereabouts, self.vouchers, self.only
+        )
 
     @property
     def _asked(self) -> dict[bytes, Asked]:
@@ -310,7 +313,7 @@ class Need:
             return [item]
         seq = 1 if asked.ready is None else asked.ready.seq + 1
         asked.ready, asked.rest = Ready(seq, self.identity.entropy(NONCE_BYTES)), []
-        return [item, Plain(asked.ready)]
+        return [*map(Plain, asked.vouchers), item, Plain(asked.ready)]
 
     def _refusal(self, refusals: Sequence[Refusal]) -> NodeError:
         """The refusal that helps most: one that says what would pass, if there is one."""

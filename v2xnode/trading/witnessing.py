@@ -2,6 +2,7 @@
 remember."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ledger import proving, witness
 from ledger.checkpoint import Checkpoint, open_checkpoint
@@ -15,6 +16,14 @@ from market.terms import CheckpointShown, Cosignature, Remembered
 Said = CheckpointShown | Cosignature | Remembered
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Our key signed two histories: an older copy of our ledger went on unseen, or the key is in other hands."""
+
+    epoch: bytes
+    size: int
+
+
 def to_show(transaction: Transaction, peer: bytes) -> CheckpointShown | None:
     """Our newest checkpoint, made now if there is news, with the proof that it continues what this peer cosigned last;
     None where the peer has cosigned it already."""
@@ -25,7 +34,7 @@ def to_show(transaction: Transaction, peer: bytes) -> CheckpointShown | None:
     return _shown(transaction, held, cosigned)
 
 
-def hear(transaction: Transaction, peer: bytes, said: Said, now_s: int) -> Iterator[Said]:
+def hear(transaction: Transaction, peer: bytes, said: Said, now_s: int) -> Iterator[Said | Alarm]:
     """What a peer says of checkpoints, and what to answer.
 
     Raises RemoteLedgerError for a note that is not the peer's, or does not hold.
@@ -59,9 +68,9 @@ def _keep(transaction: Transaction, peer: bytes, said: Cosignature) -> None:
         proving.append_witness(transaction, newest.stored.hash, cosignature)
 
 
-def _from(transaction: Transaction, said: Remembered) -> CheckpointShown | None:
-    """The proof from what the peer remembers. Where that is more than we have, our chain has lost its end: an epoch
-    begins, so that nothing is signed for a place that is taken."""
+def _from(transaction: Transaction, said: Remembered) -> CheckpointShown | Alarm | None:
+    """The proof from what the peer remembers. Where that is more than we have, our chain has lost its end; where it is
+    something else, there are two of it. In either an epoch begins: nothing is signed for a place that may be taken."""
     remembered = Checkpoint.parse(Note.parse(said.note).text)
     node, epoch = remembered.place
     keys = transaction.keys_of(transaction.node)
@@ -74,6 +83,9 @@ def _from(transaction: Transaction, said: Remembered) -> CheckpointShown | None:
     if newest is None or remembered.size > newest.checkpoint.size:
         open_epoch(transaction)
         return None
+    if proving.own_frontier(transaction, epoch, remembered.size).root() != remembered.root:
+        open_epoch(transaction)
+        return Alarm(epoch, remembered.size)
     return _shown(transaction, newest, remembered.size)
 
 

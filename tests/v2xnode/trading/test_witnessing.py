@@ -22,7 +22,7 @@ from ledger.store import Ledger
 from ledger.transaction import Transaction
 from market.terms import CheckpointShown, Cosignature, Remembered
 from tests.ledger.world import CLIENT, PROVIDER, counted_entropy, rule
-from v2xnode.trading.witnessing import Said, hear, to_show
+from v2xnode.trading.witnessing import Alarm, Said, hear, to_show
 
 NOW_S = 1_800_000_000
 MAX_TURNS = 12
@@ -79,12 +79,14 @@ def talk(one: Party, other: Party, said: list[Said] | None = None) -> list[str]:
     while said:
         told += [type(each).__name__ for each in said]
         assert len(told) < MAX_TURNS, told
-        answers = [answer for each in said for answer in heard(hearer, speaker, each)]
+        heard_ = [answer for each in said for answer in heard(hearer, speaker, each)]
+        answers = [answer for answer in heard_ if not isinstance(answer, Alarm)]
+        assert len(answers) == len(heard_)
         speaker, hearer, said = hearer, speaker, answers
     return told
 
 
-def heard(hearer: Party, speaker: Party, said: Said) -> list[Said]:
+def heard(hearer: Party, speaker: Party, said: Said) -> list[Said | Alarm]:
     return hearer.do(lambda tx: list(hear(tx, speaker.node, said, NOW_S)))
 
 
@@ -170,6 +172,17 @@ def test_an_older_copy_learns_from_the_witness_and_begins_an_epoch(pair: tuple[P
         assert talk(restored, other)[:2] == ["CheckpointShown", "Remembered"]
         assert restored.do(lambda tx: tx.keys_of(CLIENT.public).live) != before
         assert not other.do(lambda tx: is_forked(tx, CLIENT.public))
+
+
+def test_a_second_history_under_our_own_key_is_told_and_ends_the_epoch(pair: tuple[Party, Party]) -> None:
+    one, other = pair
+    talk(one, other)
+    newest = one.newest()
+    assert newest is not None
+    elsewhere = sign_checkpoint(CLIENT, replace(newest.checkpoint, root=bytes(32)))
+    (alarm,) = heard(one, other, Remembered(bytes(elsewhere)))
+    assert alarm == Alarm(newest.epoch, newest.checkpoint.size)
+    assert one.do(lambda tx: tx.keys_of(tx.node).live) != newest.epoch
 
 
 def test_an_epoch_that_ended_is_not_gone_on_with(pair: tuple[Party, Party]) -> None:
