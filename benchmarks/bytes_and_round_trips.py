@@ -70,6 +70,7 @@ async def record(energy_wh: int = ENERGY_WH, speed: int = SPEED) -> tuple[Record
         with tap.open():
             await world.plug()
             strangers = await _one(world, relay, tap, energy_wh, "")
+            await world.heard(CAR_B, "told")  # else that is counted too
             known = await _one(world, relay, tap, energy_wh, world.key(CAR_A).hex())
     return strangers, known, tap
 

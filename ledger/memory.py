@@ -43,7 +43,8 @@ _TRADES: Final = Prepared(
     .order_by(func.min(_E.position))
 )
 
-_PAIRED: Final = (EntryType.NET, EntryType.PAY)
+_APART: Final = (EntryType.NET, EntryType.PAY, EntryType.CHECKPOINT, EntryType.WITNESS)
+"""What a peer may hold of a chain beside trades and keys."""
 
 Held: TypeAlias = StoredMessage | StoredEntry
 
@@ -91,7 +92,7 @@ def shown_to(view: View, node: bytes, lost: Claim, *, after: int) -> Iterator[tu
         elif place <= len(trades):
             rows = _kept_of(view, trades[place - 1])
         else:
-            rows = _paired(view, node, lost)
+            rows = _apart(view, node, lost)
         numbered = enumerate(rows, start=place * _STRIDE + 1)
         yield from ((number, each) for number, each in numbered if number > after)
 
@@ -104,19 +105,19 @@ def _kept_of(view: View, request_id: bytes) -> list[Held]:
     return [*view.messages(request_id), *entries]
 
 
-def _paired(view: View, node: bytes, lost: Claim) -> list[StoredEntry]:
-    """Entries about money between us, as far as one of the two is of `node` and behind that place."""
+def _apart(view: View, node: bytes, lost: Claim) -> list[StoredEntry]:
+    """What `node` signed behind that place apart from trades, and ours that it answers or that answer it."""
     epochs = _epochs_from(view, node, lost)
     theirs = [
         each
-        for kind in _PAIRED
+        for kind in _APART
         for each in view.apart(kind, node)
         if each.entry.epoch in epochs and (each.entry.seq >= lost.seq or not _is_named(each.entry.epoch, lost))
     ]
     hashes, answered = {each.hash for each in theirs}, {each.entry.answers for each in theirs}
     ours = [
         each
-        for kind in _PAIRED
+        for kind in _APART
         for each in view.apart(kind, view.node)
         if each.entry.answers in hashes or each.hash in answered
     ]

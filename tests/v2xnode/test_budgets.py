@@ -85,6 +85,7 @@ async def test_a_set_up_takes_no_more_than_the_deliverables_messages_in_clear() 
     async with town(CAR_A, CAR_B, owners=owners, bearers={CAR_A: coap(port), CAR_B: counted.tapped}) as world:
         await world.plug()
         strangers = await set_up(world, counted, f"coap:127.0.0.1:{port}")
+        await world.heard(CAR_B, "told")
         known = await set_up(world, counted, f"coap:127.0.0.1:{port}", world.key(CAR_A).hex())
     assert (len(strangers), len(known)) == (3, 2)
     total = [sum(each.asked + each.answered for each in exchanges) for exchanges in (strangers, known)]

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.entry import EntryType
 from ledger.view import StoredEntry
-from tests.support.node_pair import Town, node_of, prepare, town, wish
+from tests.support.node_pair import Town, node_of, prepare, town, until, wish
 from v2xnode.cli.ledger import reading
 from v2xnode.config import DATABASE_FILE
 
@@ -86,4 +86,22 @@ async def test_the_same_copy_twice_is_two_epochs(tmp_path: Path) -> None:
         starts = [each.entry.epoch for each in own_entries(built, "car_b") if each.type is EntryType.KEY]
         assert len(starts) == len(set(starts)) >= 2
         assert built.balances("car_a")["receivable"][0] == -built.balances("car_b")["payable"][0]
+        built.check(*PLACES)
+
+
+async def test_a_payment_that_was_confirmed_is_remembered_too(tmp_path: Path) -> None:
+    async with two_cars() as built:
+        await trade(built)
+        copy_database(built.data("car_a"), tmp_path)
+        async with running(built):
+            due_micro, _ = built.balances("car_a")["receivable"]
+            params = {"peer": built.key("car_a").hex(), "amount_micro": due_micro, "means": "cash"}
+            paid = await built.nodes["car_b"].account("pay", params)
+            await until("the payment", lambda: built.outbox("car_b") == 0)
+            await built.nodes["car_a"].account("confirm", {"payment": paid["hash"]})
+            await until("the confirmation", lambda: built.outbox("car_a") == 0)
+        copy_database(tmp_path, built.data("car_a"))
+        assert built.balances("car_a")["receivable"] == (due_micro, 0)
+        await trade(built)
+        assert built.balances("car_a")["receivable"] == (due_micro, 0), "of the new trade alone"
         built.check(*PLACES)

@@ -10,7 +10,7 @@ from functools import partial
 
 from ledger.transaction import Transaction
 from ledger.view import View
-from market.terms import CheckpointShown, Correspond, Cosignature, Remembered
+from market.terms import Correspond
 from market.units import MS_PER_SECOND
 from v2xnode.clock import Clock
 from v2xnode.envelope import MAX_ITEMS, FrameInvalid, Item, Link, Plain, fitting, message_of, read
@@ -21,7 +21,7 @@ from v2xnode.links import AcceptedLink, DialledLink, PeerLink, RawItems
 from v2xnode.settling import accounting
 from v2xnode.trading import witnessing
 from v2xnode.trading.books import Books, is_told_outside
-from v2xnode.trading.witnessing import Alarm
+from v2xnode.trading.witnessing import Alarm, Said
 
 MAX_ROUNDS = 64
 """Frames of one correspondence; what is left waits for the next."""
@@ -36,7 +36,7 @@ class Page:
 
     opening: Correspond
     entries: Sequence[Link]
-    said: Sequence[CheckpointShown | Cosignature | Remembered]
+    said: Sequence[Said]
 
 
 @dataclass(slots=True)
@@ -132,11 +132,7 @@ class Correspondence:
         context = replace(link.context(self.identity.public, opening.session_id or None), outside=True)
         read_items = [read(raw, context) for raw in items[1:]]
         entries = [item for item in read_items if isinstance(item, Link) and is_told_outside(item.signed)]
-        said = [
-            item.message
-            for item in read_items
-            if isinstance(item, Plain) and isinstance(item.message, CheckpointShown | Cosignature | Remembered)
-        ]
+        said = [item.message for item in read_items if isinstance(item, Plain) and isinstance(item.message, Said)]
         if len(entries) + len(said) < len(read_items):
             raise FrameInvalid("This does not belong into a correspondence.")
         return Page(opening, entries, said)

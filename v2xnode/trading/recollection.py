@@ -125,10 +125,14 @@ class Recollection:
             self.events.tell("signed_twice", peer=short(peer), sentence=str(fork))
 
 
+def shown(signed: SignedEntry) -> Shown:
+    """An entry with nothing left out."""
+    return Shown(signed.entry.payload, signed.signature, signed.request_id or b"", signed.salt, signed.body)
+
+
 def _shown(held: Held) -> Shown:
     if isinstance(held, StoredEntry):
-        signed = held.signed
-        return Shown(signed.entry.payload, signed.signature, signed.request_id or b"", signed.salt, signed.body)
+        return shown(held.signed)
     said = held.message
     return Shown(said.payload, said.signature, held.request_id, kind=int(said.kind), signer=said.signer)
 

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 from ledger import proving, witness
 from ledger.checkpoint import Checkpoint, open_checkpoint
+from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Foreign
 from ledger.key_changes import open_epoch
 from ledger.note import Note, NoteSignature
 from ledger.proving import HeldCheckpoint
 from ledger.transaction import Transaction
-from market.terms import CheckpointShown, Cosignature, Remembered
+from market.terms import CheckpointShown, Cosignature, Remembered, Shown
+from v2xnode.trading.recollection import shown
 
-Said = CheckpointShown | Cosignature | Remembered
+Said = CheckpointShown | Cosignature | Remembered | Shown
+
+NEWEST = frozenset({EntryType.CHECKPOINT, EntryType.WITNESS})
+"""Entries that a peer is shown so that it holds the newest of our chain: the next then need not say what it follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +51,38 @@ def hear(transaction: Transaction, peer: bytes, said: Said, now_s: int) -> Itera
             if ours is not None:
                 yield ours
         case Cosignature():
-            _keep(transaction, peer, said)
+            kept = _keep(transaction, peer, said)
+            if kept is not None:
+                yield shown(kept)
+        case Shown():
+            _hold(transaction, peer, said)
         case Remembered():
             again = _from(transaction, said)
             if again is not None:
                 yield again
 
 
-def _keep(transaction: Transaction, peer: bytes, said: Cosignature) -> None:
+def _hold(transaction: Transaction, peer: bytes, said: Shown) -> None:
+    entry = Entry.parse(said.payload)
+    if entry.node != peer or entry.type not in NEWEST:
+        raise Foreign("a peer shows the newest of its own chain here")
+    transaction.receive(SignedEntry(entry, said.signature, said.salt, said.body, None))
+
+
+def _keep(transaction: Transaction, peer: bytes, said: Cosignature) -> SignedEntry | None:
     """Beside our newest checkpoint; a line on an older one says less than what it will say next time."""
     newest = proving.newest_checkpoint(transaction, transaction.keys_of(transaction.node).live)
     if newest is None:
-        return
+        return None
     line = NoteSignature.parse(said.line.decode("utf-8", errors="replace"))
     keys = transaction.keys_of(peer)
     cosignature = proving.Cosignature(keys.current, line)
     if cosignature.witness != peer:
         raise Foreign("a peer cosigns in its own name")
     cosignature.check(newest.checkpoint, keys)
-    if proving.cosigned_size(transaction, newest.epoch, peer) < newest.checkpoint.size:
-        proving.append_witness(transaction, newest.stored.hash, cosignature)
+    if proving.cosigned_size(transaction, newest.epoch, peer) >= newest.checkpoint.size:
+        return None
+    return proving.append_witness(transaction, newest.stored.hash, cosignature)
 
 
 def _from(transaction: Transaction, said: Remembered) -> CheckpointShown | Alarm | None:

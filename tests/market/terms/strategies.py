@@ -20,7 +20,7 @@ from market.terms import (
     Request,
 )
 from market.terms.control import ElectricalMap
-from market.terms.mapping import Boolean, Bytes, Choice, Integer, Kind, ListOf, Record, Text, Thousands
+from market.terms.mapping import Boolean, Bytes, Choice, Integer, Kind, ListOf, Octets, Record, Text, Thousands
 
 Values = st.SearchStrategy[Any]
 
@@ -34,6 +34,8 @@ def of_kind(kind: Kind) -> Values:
             return st.integers(low, high).map(lambda number: number * 1_000)
         case Bytes(size):
             return st.binary(min_size=size, max_size=size)
+        case Octets(low, high):
+            return st.binary(min_size=low, max_size=min(high, low + 64))
         case Text(low, high):
             letters = st.characters(min_codepoint=0x20, max_codepoint=0x24FF).filter(str.isprintable)
             return st.text(letters, min_size=low, max_size=high)

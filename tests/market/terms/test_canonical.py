@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from market.errors import TermsInvalid
 from market.terms import MESSAGES, Message, MessageType, Request, from_map, to_map
-from market.terms.mapping import Bytes, Integer, Kind, ListOf, Text, Thousands
+from market.terms.mapping import Bytes, Integer, Kind, ListOf, Octets, Text, Thousands
 from tests.market.terms.strategies import messages
 
 KINDS = list(MessageType)
@@ -99,6 +99,8 @@ def ends(kind: Kind) -> list[Any]:
             return [low * 1_000, high * 1_000]
         case Bytes(size):
             return [bytes(size), b"\xff" * size]
+        case Octets(low, high):
+            return [bytes(low), b"\xff" * high]
         case Text(low, high):
             return ["a" * low, "é" * high]
         case ListOf(Integer() as item, low, high):

@@ -24,7 +24,7 @@ from market.terms import (
     to_map,
     type_of,
 )
-from market.terms.mapping import Bytes, Integer, ListOf, Text
+from market.terms.mapping import Bytes, Integer, ListOf, Octets, Text
 from tests.market.terms.strategies import messages
 
 KINDS = list(MessageType)
@@ -75,6 +75,8 @@ def out_of_bounds(kind: Any) -> list[Any]:
             return [low - 1, high + 1, True, float(low), str(low), None]
         case Bytes(size):
             return [bytes(size - 1), bytes(size + 1), "x" * size, bytearray(size), None]
+        case Octets(low, high):
+            return [*([bytes(low - 1)] if low else []), bytes(high + 1), "x" * high, bytearray(low), None]
         case Text(low, high):
             short = ["x" * (low - 1), "\n" * low] if low else ["\n"]
             return [*short, "x" * (high + 1), b"x" * low, None]

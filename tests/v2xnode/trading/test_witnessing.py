@@ -25,7 +25,7 @@ from tests.ledger.world import CLIENT, PROVIDER, counted_entropy, rule
 from v2xnode.trading.witnessing import Alarm, Said, hear, to_show
 
 NOW_S = 1_800_000_000
-MAX_TURNS = 12
+MAX_TURNS = 20
 """More than any talk takes: one that goes round in circles is a fault."""
 
 T = TypeVar("T")
@@ -92,7 +92,11 @@ def heard(hearer: Party, speaker: Party, said: Said) -> list[Said | Alarm]:
 
 def test_both_cosign_and_then_have_nothing_to_say(pair: tuple[Party, Party]) -> None:
     one, other = pair
-    assert talk(one, other) == ["CheckpointShown", "Cosignature", "CheckpointShown", "Cosignature"]
+    assert talk(one, other) == ["CheckpointShown", "Cosignature", "CheckpointShown", "Shown", "Cosignature", "Shown"]
+    for mine, theirs in ((one, other), (other, one)):
+        head = mine.do(lambda tx: tx.head())
+        assert head is not None
+        assert theirs.do(lambda tx, head=head: tx.newest_of(head.entry.node)) == (head.entry.epoch, head.entry.seq)  # type: ignore[misc]
     for mine, theirs in ((one, other), (other, one)):
         held = mine.newest()
         assert held is not None
