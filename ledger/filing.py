@@ -15,8 +15,8 @@ from ledger.errors import Malformed, TooLarge
 from ledger.note import from_base64, to_base64
 from ledger.signing import SIGNATURE_BYTES
 
-MAX_FILE_BYTES: Final = 4 * 1024 * 1024
-"""A receipt of the longest trade (a few thousand entries of 600 bytes) with its proofs."""
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024
+"""A receipt of the longest trade (10,000 entries of 700 bytes, proofs included), and room."""
 
 FORM: Final = "form"
 

@@ -157,10 +157,15 @@ def cosigned_size(view: View, epoch: bytes, witness: bytes) -> int:
 
 def inclusion_proof(view: View, entry: Entry, held: HeldCheckpoint) -> Sequence[bytes]:
     """That an entry of ours is under the root of that checkpoint of ours. Raises Misuse for one that is not."""
-    size = held.checkpoint.size
-    if (entry.node, entry.epoch) != (view.node, held.epoch):
+    return inclusion_proofs(view, [entry], held)[0]
+
+
+def inclusion_proofs(view: View, entries: Sequence[Entry], held: HeldCheckpoint) -> Sequence[Sequence[bytes]]:
+    """`inclusion_proof` of several entries, by one tree."""
+    if any((entry.node, entry.epoch) != (view.node, held.epoch) for entry in entries):
         raise Misuse("the checkpoint is of another chain or epoch")
-    return _tree_to(view, held, size).inclusion_proof(entry.seq)
+    tree = _tree_to(view, held, held.checkpoint.size)
+    return [tree.inclusion_proof(entry.seq) for entry in entries]
 
 
 def consistency_proof(view: View, held: HeldCheckpoint, old: int) -> Sequence[bytes]:

@@ -7,7 +7,7 @@ from ledger.entry import EntryType, SignedEntry
 from ledger.errors import RemoteLedgerError
 from ledger.message import MessageKind, SignedMessage
 from ledger.note import MAX_SIGNATURES
-from ledger.proving import HeldCheckpoint, cosignatures, covering_checkpoint, inclusion_proof
+from ledger.proving import HeldCheckpoint, cosignatures, covering_checkpoint, inclusion_proofs
 from ledger.receipt import Checked, Receipt
 from ledger.view import StoredEntry, View
 from market.delivery import Account, HeldEntry, Standing
@@ -124,5 +124,5 @@ def _proven(view: View, receipt: Receipt, covering: HeldCheckpoint) -> Receipt:
     own = [each.entry for each in receipt.entries if (each.entry.node, each.entry.epoch) == (view.node, covering.epoch)]
     lines = tuple(each.line for each in cosignatures(view, covering) if each.key == each.witness)
     note = replace(covering.note, signatures=(*covering.note.signatures, *lines)[:MAX_SIGNATURES])
-    proofs = tuple(tuple(inclusion_proof(view, each, covering)) for each in own)
+    proofs = tuple(tuple(proof) for proof in inclusion_proofs(view, own, covering))
     return replace(receipt, note=note, proofs=proofs)

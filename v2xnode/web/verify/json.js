@@ -1,11 +1,11 @@
 // JSON (RFC 8259) as files for strangers allow it: no name twice in an object, no fraction, no exponent.
 import { Refused } from "./refused.js";
 
-const MAX_FILE_BYTES = 4 * 1024 * 1024;
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
 const MAX_DEPTH = 64; // the forms need five
 
 export function readJson(bytes) {
-  if (bytes.length > MAX_FILE_BYTES) throw new Refused("too_large", "a file has 4 MiB at most");
+  if (bytes.length > MAX_FILE_BYTES) throw new Refused("too_large", "a file has 16 MiB at most");
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,5 +1,6 @@
 """The printed page says what the receipt says, in either language, and asks nothing of the network."""
 
+import importlib.util
 import re
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from ledger.receipt import Receipt
 from market.settlement import LineKind
 from market.units import Service
 from tests.support.deals import played, request_id, sides
+from tests.support.npm import unavailable
 from tests.support.receipts import SETTLED, checkpointed, receipt_of
 from v2xnode.export.errors import ExportRefused
 from v2xnode.export.paper import paper_code
@@ -97,7 +99,8 @@ def test_html_is_one_page_without_script_or_network(name: str, lang: str) -> Non
 
 @pytest.mark.parametrize("lang", languages())
 def test_a_pdf_is_one_page_and_the_same_each_time(lang: str) -> None:
-    pytest.importorskip("reportlab", reason="PDF is not tested: reportlab (extra print) is not here")
+    if importlib.util.find_spec("reportlab") is None:
+        unavailable("the test of PDF", "reportlab (extra print) is not here")
     with story("taxed") as (receipt, trade):
         made = printed(receipt, trade, "pdf", lang)
         assert printed(receipt, trade, "pdf", lang) == made
