@@ -29,15 +29,16 @@ from nacl.signing import VerifyKey
 FORM = "v2x-ledger/1"
 PROTECTED = bytes.fromhex("a10127")  # COSE: algorithm EdDSA
 ENTRY_AAD = b"v2x-trade/1 entry"
-LETTER_AAD = {name: b"v2x-trade/1 " + name.lower().encode() for name in ("REQUEST", "OFFER", "COUNTER")}
+LETTER_AAD = {name: b"v2x-trade/1 " + name.lower().encode() for name in ("REQUEST", "OFFER", "COUNTER", "VOUCHER")}
 # fmt: off
 KINDS = ("", "KEY", "ACCEPT", "CONFIRM", "REJECT", "VOID", "INTERVAL", "RECEIPT", "DISPUTE", "RESOLVE", "CLOSE",
-         "CLOSED")
+         "CLOSED", "NET", "PAY", "CHECKPOINT", "WITNESS", "FORK")
 # fmt: on
-OF_TRADE = frozenset(KINDS[2:])
+OF_TRADE = frozenset(KINDS[2:12])
 PROVIDER_WRITES, CLIENT_WRITES = ("CONFIRM", "REJECT", "INTERVAL"), ("ACCEPT", "RECEIPT")
 MUST_ANSWER = {"CONFIRM": "ACCEPT", "REJECT": "ACCEPT", "RECEIPT": "INTERVAL", "CLOSED": "CLOSE"}
 STATES = {"INTERVAL": "delivering", "VOID": "void", "REJECT": "rejected", "CLOSE": "closing", "CLOSED": "settled"}
+DROPPED: dict[int, Any] = {}  # what a body says that was dropped after both had netted the trade
 SERVICES = {1: "V2V", 2: "V2L", 3: "V2H", 4: "V2B"}
 FIXED, TIME_OF_USE, TIERED = 0, 1, 2
 PROVIDER = 0
@@ -59,7 +60,7 @@ def expect(holds: bool, sentence: str) -> None:
 
 @dataclass(frozen=True)
 class Letter:
-    """A signed request, offer or counter; `says` is its map of numbered fields."""
+    """A signed request, offer, counter or voucher; `says` is its map of numbered fields."""
 
     kind: str
     signer: bytes
@@ -141,13 +142,16 @@ def read_entry(record: dict[str, Any]) -> Entry:
     signed = [version, signer.hex(), epoch.hex(), seq, prev.hex(), KINDS[kind], answers.hex()]
     expect(shown == signed, f"{what}: what is shown is not what is signed")
     expect(hash_of(payload).hex() == record["hash"], f"{what}: the hash is another")
-    expect(len(salt) == 16 and hash_of(salt + body) == commitment, f"{what}: the body is not the one committed to")
     request_id = bytes.fromhex(record["request_id"] or "")
+    if request_id and not salt and not body:
+        return Entry(node, epoch, seq, prev, KINDS[kind], answers, request_id, hash_of(payload), DROPPED)
+    expect(len(salt) == 16 and hash_of(salt + body) == commitment, f"{what}: the body is not the one committed to")
     expect(bool(request_id) == (KINDS[kind] in OF_TRADE), f"{what}: it belongs to no trade, or to one it should not")
     if request_id:
         keyed = hmac.digest(request_id, epoch + seq.to_bytes(8, "big"), "sha256")
         expect(salt == keyed[:16], f"{what}: the salt is not the one of its request")
-    return Entry(node, epoch, seq, prev, KINDS[kind], answers, request_id, hash_of(payload), decode(body, what))
+    says = decode(body, what) if request_id else {}
+    return Entry(node, epoch, seq, prev, KINDS[kind], answers, request_id, hash_of(payload), says)
 
 
 def hash_of(data: bytes) -> bytes:
@@ -192,7 +196,7 @@ def check_chains(ledger: Ledger) -> None:
         expect(neighbour is None or entry.prev == neighbour.hash, f"{entry}: it does not follow the entry before")
         answered = ledger.entries.get(entry.answers) or ledger.letters.get(entry.answers)
         fits = answered is not None and answered.request_id == entry.request_id
-        expect(not entry.answers or fits, f"{entry}: what it answers is not held")
+        expect(not entry.answers or not entry.request_id or fits, f"{entry}: what it answers is not held")
 
 
 # --- what it comes to -------------------------------------------------------------------------------------------------
@@ -271,6 +275,8 @@ class Meter:
     receipts: list[Entry] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
     undisputed: Tally | None = None
+    proposals: dict[bytes, Entry] = field(default_factory=dict)
+    resolved: Entry | None = None
 
     @property
     def wh(self) -> tuple[int, int]:
@@ -296,6 +302,8 @@ class Meter:
                 self.receipt(entry)
             case "DISPUTE":
                 self.dispute(entry)
+            case "RESOLVE":
+                self.resolve(entry)
             case "CLOSE" | "CLOSED":
                 said = tuple(entry.says[key] for key in ((3, 4, 5) if entry.kind == "CLOSE" else (2, 3, 4)))
                 expect(said == self.total, f"{entry}: it says {said}, and the receipts come to {self.total}")
@@ -338,6 +346,18 @@ class Meter:
             counted_wh = max(min(said_wh, highest_wh), self.tallies[-1].agreed_wh)
             self.undisputed = add(self.offer, self.tallies[-1], self.intervals[number].says[2], counted_wh)
 
+    def resolve(self, entry: Entry) -> None:
+        """Once both have signed the same totals these count; where two agreements crossed, the first proposal's."""
+        expect(bool(self.tallies) and self.undisputed is not None, f"{entry}: nothing is disputed")
+        tally = add(self.offer, self.tallies[-1], self.intervals[-1].says[2], entry.says[2])
+        expect(
+            entry.says[3] == amounts_micro(self.offer, tally), f"{entry}: the offer makes other amounts of this energy"
+        )
+        proposal = self.proposals.get(entry.answers)
+        if proposal is not None and proposal.node != entry.node and proposal.says[2] == entry.says[2]:
+            self.resolved, self.undisputed = entry, tally
+        self.proposals[entry.hash] = entry
+
 
 @dataclass(frozen=True)
 class Trade:
@@ -360,7 +380,7 @@ def recompute(ledger: Ledger, request_id: bytes) -> Trade:
         check_writer(ledger, entry, provider, client)
         meter.count(entry)
         state = STATES.get(entry.kind, state)
-    return Trade(SERVICES[request.says[2]], provider, client, state, meter)
+    return Trade(SERVICES[request.says[2]], provider, client, "resolved" if meter.resolved else state, meter)
 
 
 def recompute_named(ledger: Ledger, request_id: bytes) -> Trade:
@@ -406,14 +426,17 @@ def compare(ledgers: Sequence[Ledger]) -> list[tuple[Trade, int]]:
     by_node = {ledger.node: ledger for ledger in ledgers}
     expect(len(by_node) == len(ledgers), "two exports are of the same node")
     accepts = (entry for ledger in ledgers for entry in ledger.entries.values() if entry.kind == "ACCEPT")
-    return [both_sides(by_node, request_id) for request_id in dict.fromkeys(each.request_id for each in accepts)]
+    whole = [each for each in accepts if each.says is not DROPPED]
+    return [both_sides(by_node, request_id) for request_id in dict.fromkeys(each.request_id for each in whole)]
 
 
 def both_sides(by_node: dict[bytes, Ledger], request_id: bytes) -> tuple[Trade, int]:
     """One trade from every export that should hold it."""
-    holder = next(ledger for ledger in by_node.values() if ledger.trade(request_id))
+    held = [each for each in by_node.values() if each.trade(request_id)]
+    holder = next(each for each in held if each.trade(request_id)[0].says is not DROPPED)
     trade = recompute_named(holder, request_id)
-    holders = [by_node[node] for node in (trade.provider, trade.client) if node in by_node]
+    sides = [by_node[node] for node in (trade.provider, trade.client) if node in by_node]
+    holders = [each for each in sides if all(entry.says is not DROPPED for entry in each.trade(request_id))]
     expect(holder in holders, f"{holder.name} holds a trade of others")
     histories = [{entry.hash for entry in ledger.trade(request_id)} for ledger in holders]
     names = " and ".join(ledger.name for ledger in holders)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from ledger.accounts import Balance
@@ -20,6 +21,7 @@ from tests.support.market_terms import offer, request
 from v2xnode.envelope import Letter, body_of, sign_letter
 from v2xnode.identity import Identity
 from v2xnode.settling import accounting
+from v2xnode.settling.money import posting_rule
 from v2xnode.settling.names import payable, receivable
 from v2xnode.settling.trades import Trade, trade
 
@@ -184,3 +186,14 @@ def street(names: int = 2) -> Street:
     """Fresh books, each with a key and entropy that anybody can make again."""
     people = [Identity.from_seed(bytes([number + 1]) * 32, counted(number)) for number in range(names)]
     return Street(tuple(Book(each, ledger_of(each, counted(20 + place))) for place, each in enumerate(people)))
+
+
+def street_in(directory: Path, names: int = 2) -> Street:
+    """As `street`, with ledgers on disk: `0.db`, `1.db` and so on."""
+    people = [Identity.from_seed(bytes([number + 1]) * 32, counted(number)) for number in range(names)]
+    return Street(tuple(Book(each, _opened(directory, place, each)) for place, each in enumerate(people)))
+
+
+def _opened(directory: Path, place: int, who: Identity) -> Ledger:
+    path, entropy = directory / f"{place}.db", counted(20 + place)
+    return Ledger.open(path, who.signer, posting_rule=posting_rule, entropy=entropy)

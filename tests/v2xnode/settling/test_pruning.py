@@ -9,13 +9,10 @@ from sqlalchemy import text
 from ledger.audit import Report, verify
 from ledger.reader import LedgerReader
 from ledger.receipt import Receipt
-from ledger.store import Ledger
 from market.terms import Dispute, Means
-from tests.spec.trade import counted
-from tests.support.ledgers import NOW_S, PRICE, Book, Street
+from tests.support.ledgers import NOW_S, PRICE, Book, Street, street_in
 from v2xnode.export.errors import ExportRefused
 from v2xnode.export.receipt import check_receipt, make_receipt
-from v2xnode.identity import Identity
 from v2xnode.settling import disputes, nets, paying, pruning
 from v2xnode.settling.accounts import accounts
 from v2xnode.settling.money import posting_rule
@@ -32,13 +29,7 @@ RENAMED = "UPDATE posting SET currency = 'SEK'"
 @pytest.fixture
 def world(tmp_path: Path) -> Street:
     """Two parties with ledgers on disk."""
-    books = []
-    for number in range(2):
-        identity = Identity.from_seed(bytes([number + 1]) * 32, counted(number))
-        path = tmp_path / f"{number}.db"
-        ledger = Ledger.open(path, identity.signer, posting_rule=posting_rule, entropy=counted(20 + number))
-        books.append(Book(identity, ledger))
-    return Street(tuple(books))
+    return street_in(tmp_path)
 
 
 @pytest.fixture
