@@ -49,12 +49,17 @@ def test_a_commit_that_returns_before_it_is_synced_loses_what_was_told() -> None
 class TalkativeDisk(Disk):
     """What is told is written a moment later. A process that dies in between has said what it will not remember."""
 
+    writing: asyncio.TimerHandle | None = None
+
     def committed(self, connection: sqlite3.Connection) -> None:
         image = connection.serialize()
         self.writing = asyncio.get_running_loop().call_later(TOLD_AHEAD_S, setattr, self, "image", image)
 
     def lose_process(self, connection: sqlite3.Connection) -> None:
-        self.writing.cancel()
+        if self.writing is None:  # nothing was told yet
+            Disk.lose_process(self, connection)
+        else:
+            self.writing.cancel()
 
     lose_power = lose_process
 
