@@ -23,6 +23,14 @@ def raw(size: int) -> Check:
     return lambda value: type(value) is bytes and len(value) == size
 
 
+def some(low: int, high: int) -> Check:
+    return lambda value: type(value) is bytes and low <= len(value) <= high
+
+
+def text(high: int) -> Check:
+    return lambda value: type(value) is str and len(value) <= high
+
+
 def array(of: Check, low: int, high: int) -> Check:
     return lambda value: type(value) is list and low <= len(value) <= high and all(map(of, value))
 
@@ -72,6 +80,8 @@ LIMITS = Field("acceptable", array(record(num(1, 6), num(0, 2**62)), 0, 1), [])
 AMOUNTS = array(num(0, 2**62), 0, 32)
 SEQ = Field("seq", num(1, U32))
 SUM = num(0, ENERGY)
+NUMBER = num(0, 2**62)
+NOTE = Field("note", some(1, 1_024))
 ELECTRICAL = (
     Field("connectors", array(num(1, 8), 1, 8)),
     Field("profiles", array(num(1, 4), 1, 4)),
@@ -97,7 +107,8 @@ def _is_electrical(value: Any) -> bool:
 
 HELLO, REQUEST, OFFER, DECLINE, COUNTER, ACCEPT, CONFIRM, REJECT, VOID, INTERVAL, RECEIPT = range(11)
 DISPUTE, RESOLVE, CLOSE, CLOSED, READY, PLUG, START, PAUSE, POWER_LIMIT, STOP, SUBSCRIBE = range(11, 22)
-ALIVE, STATUS, RESUME, RESOLVING_KEY = range(22, 26)
+ALIVE, STATUS, RESUME, RESOLVING_KEY, NET, PAY, CORRESPOND, RECALL, RECALLED, SHOWN = range(22, 32)
+CHECKPOINT_SHOWN, COSIGNATURE, REMEMBERED = range(32, 35)
 
 FIELDS: Mapping[int, tuple[Field, ...]] = {
     HELLO: (
@@ -107,6 +118,7 @@ FIELDS: Mapping[int, tuple[Field, ...]] = {
         Field("currency", currency, "EUR"),
         Field("epoch", raw(8)),
         Field("holds", nothing_or(record(raw(4), num(0, 2**62))), []),
+        Field("node", raw(32), b""),
     ),
     REQUEST: (
         Field("request_id", raw(16)),
@@ -209,6 +221,42 @@ FIELDS: Mapping[int, tuple[Field, ...]] = {
     ),
     RESUME: (Field("session_id", raw(16)),),
     RESOLVING_KEY: (Field("key", raw(16)),),
+    NET: (
+        PEER,
+        AT_S,
+        Field("peer_head", raw(32)),
+        Field("lines", array(record(currency, num(0, 2**62), num(0, 2**62)), 1, 8)),
+    ),
+    PAY: (
+        PEER,
+        AT_S,
+        Field("amount_micro", num(1, 2**62)),
+        Field("means", num(0, 4)),
+        Field("currency", currency, "EUR"),
+        Field("reference", text(64), ""),
+        Field("received", flag, False),
+        Field("draws", array(record(raw(32), raw(32), raw(32), raw(16)), 0, 1), []),
+    ),
+    CORRESPOND: (Field("session_id", raw(16), b""), Field("heard", array(raw(32), 0, 8), [])),
+    RECALL: (
+        Field("epoch", raw(4)),
+        Field("from_seq", NUMBER),
+        Field("after", NUMBER, 0),
+        Field("keys", flag, False),
+    ),
+    RECALLED: (Field("after", NUMBER, 0),),
+    SHOWN: (
+        Field("payload", some(1, 1_024)),
+        Field("signature", raw(64)),
+        Field("request_id", raw(16), b""),
+        Field("salt", raw(16), b""),
+        Field("body", some(0, 1_024), b""),
+        Field("kind", num(0, 4), 0),
+        Field("signer", raw(32), b""),
+    ),
+    CHECKPOINT_SHOWN: (NOTE, Field("from_size", NUMBER, 0), Field("proof", array(raw(32), 0, 40), [])),
+    COSIGNATURE: (Field("line", some(1, 512)),),
+    REMEMBERED: (NOTE,),
 }
 
 
@@ -222,7 +270,7 @@ def from_map(fields: tuple[Field, ...], found: Any, given: Mapping[str, Any] | N
             need(key not in found, f"{field.name} is left out on the wire.")
             value = given[field.name]
         need(value is not REQUIRED, f"{field.name} is missing.")
-        need(field.check(value), f"{field.name} is out of its range.")
+        need(value == field.default or field.check(value), f"{field.name} is out of its range.")
         spelled_out = key in found and value == field.default
         need(not spelled_out, f"{field.name} equals its default and stands there.")
         values[field.name] = value
