@@ -20,16 +20,17 @@ def export_jsonl(reader: LedgerReader, request_id: bytes | None = None) -> Itera
 
     `{"kind": "ledger", "form": "v2x-ledger/1", "node": ...}`, then every kept message in the order of arrival
 
-    `{"kind": "message", "position", "hash", "message": "REQUEST" | "OFFER" | "COUNTER", "signer", "request_id",
-    "payload", "external_aad", "cose_sign1"}`, then every entry, own and peers', in the order of arrival
+    `{"kind": "message", "position", "hash", "message": "REQUEST" | "OFFER" | "COUNTER" | "VOUCHER", "signer",
+    "request_id" (of a voucher its serial), "payload", "external_aad", "cose_sign1"}`, then every entry, own and
+    peers', in the order of arrival
 
     `{"kind": "entry", "position", "hash", "version", "node", "epoch", "seq", "prev", "type", "answers",
     "body_commitment", "request_id" (null for what belongs to no trade), "salt", "body", "external_aad",
     "cose_sign1"}`.
 
     `cose_sign1` is the array of RFC 9052, 4.2, with payload and signature; `hash` is SHA-256 of that payload;
-    `body_commitment` is SHA-256(salt || body). Postings follow from the bodies and are left out. Raises Corrupt or
-    StoreFailed for a database that can't be read; run `audit.verify` first.
+    `body_commitment` is SHA-256(salt || body), both empty where they were dropped. Postings follow from the bodies and
+    are left out. Raises Corrupt or StoreFailed for a database that can't be read; run `audit.verify` first.
     """
     yield _line({"kind": "ledger", "form": FORM, "node": reader.node.hex()})
     yield from (_line(_message(stored)) for stored in _messages(reader, request_id))

@@ -279,3 +279,14 @@ def test_both_sides_of_a_trade_can_be_kept_by_the_real_thing(ledger: Ledger, tmp
             lambda tx: tx.append(EntryType.CONFIRM, b"", answers=accept.hash, request_id=REQUEST)
         )
         assert receive(ledger, confirm)
+
+
+def test_dropped_bodies_are_of_one_trade_and_for_good(ledger: Ledger) -> None:
+    trade(ledger)
+    before = ledger.transact(lambda tx: tx.page(limit=100))
+    ledger.transact(lambda tx: tx.drop_bodies(REQUEST))
+    after = ledger.transact(lambda tx: tx.page(limit=100))
+    assert [each.hash for each in after] == [each.hash for each in before]
+    assert [each.pruned for each in after] == [each.request_id == REQUEST for each in before]
+    assert all((each.body, each.signed.salt) == (b"", b"") for each in after if each.pruned)
+    assert ledger.transact(lambda tx: tx.balance("peer", "EUR")) == Balance(-2 * world.RECEIPT_MICRO, 0)

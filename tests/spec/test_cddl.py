@@ -9,6 +9,7 @@ import pycddl
 import pytest
 
 from ledger import cbor
+from ledger.message import MessageKind, SignedMessage
 from tests.spec.vectors import FOLDER
 from v2xnode.envelope import MAX_FRAME_BYTES, MAX_ITEMS
 
@@ -54,6 +55,18 @@ def test_entries_and_signed_messages_match() -> None:
     for vector in load("signed.json"):
         assert matches("signed-payload", vector["payload"])
         assert is_frame(vector["frame"])
+
+
+def test_vouchers_and_their_issuers_match_and_are_signed_as_told() -> None:
+    told = load("vouchers.json")
+    for vector, form, kind in (
+        *((each, "voucher", MessageKind.VOUCHER) for each in told["vouchers"]),
+        (told["issuers"], "issuer-list", MessageKind.ISSUERS),
+    ):
+        signer, payload, signature = (bytes.fromhex(vector[name]) for name in ("signer", "payload", "signature"))
+        SignedMessage(kind, signer, payload, signature).check()
+        assert matches(form, vector["payload"])
+        assert matches("cose-sign1", vector["cose_sign1"])
 
 
 @pytest.mark.parametrize("name", ["handshake_ik.json", "handshake_xx.json"])

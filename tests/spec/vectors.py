@@ -13,6 +13,7 @@ from tests.spec.ledger_proofs import proofs
 from tests.spec.ledger_wrong import ledger_files
 from tests.spec.settlement import settlement
 from tests.spec.trade import CLIENT, MESSAGES, PROVIDER, RECORD, REQUEST_ID, Trade, counted, play
+from tests.spec.vouchers import vouchers
 from tests.spec.wrong import wrong_files
 from transports.handshake import TransportKeys
 from transports.identifier import make_identifier
@@ -226,6 +227,7 @@ def files() -> dict[str, Json]:
         "records.json": records(),
         "settlement.json": settlement(),
         "proofs.json": proofs(trade),
+        "vouchers.json": vouchers(),
     }
     wrong = {f"wrong/{name}.json": content for name, content in wrong_files(trade).items()}
     return made | wrong | ledger_files()
