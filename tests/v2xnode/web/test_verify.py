@@ -19,7 +19,7 @@ from ledger.errors import RemoteLedgerError
 from ledger.filing import read_file
 from ledger.receipt import FORM, Receipt
 from tests.support.altered_receipts import altered
-from tests.support.npm import node_here
+from tests.support.npm import node_here, unavailable
 from tests.support.receipts import read, receipts
 from tests.support.wrong_receipts import wrong_receipts
 from v2xnode.export.dossier import DossierRefused
@@ -118,10 +118,9 @@ document.body.textContent = `told ${JSON.stringify(told)} told`;
 </script>"""
 
 
-@pytest.mark.skipif(
-    CHROMIUM is None, reason="the browser's verifier did not run in Chromium, which is not here; in node it did"
-)
 def test_it_runs_in_a_browser(site: tuple[Path, str], tmp_path: Path) -> None:
+    if CHROMIUM is None:
+        unavailable("the browser's verifier in Chromium", "that is not here; in node it did")
     directory, address = site
     (directory / "right.json").write_bytes(receipts()["taxed"])
     (directory / "wrong.json").write_bytes(wrong_receipts()["another bit in a signature"][0])
