@@ -1,13 +1,17 @@
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
+from ledger.entry import commit, sign_entry
+from ledger.forks import is_forked
 from ledger.transaction import MAX_OUTBOX
 from ledger.view import Lock, View
 from market.errors import Reason
 from market.terms import Accept, Closed, Confirm, Interval, Reject, Void
 from tests.support.node_books import REQUEST_ID, Table, table
+from v2xnode.envelope import Link, body_of
 from v2xnode.errors import PeerError
 from v2xnode.trading.books import LedgerRefused, Verdict
 
@@ -138,3 +142,21 @@ async def test_a_peers_fault_and_our_own_are_told_apart() -> None:
         with pytest.raises(PeerError):  # what it answers is not held here
             await world.provider.books.receive(accept)
         await world.provider.books.receive(accept, letters=world.letters)
+
+
+async def test_a_second_entry_for_one_place_is_refused_and_the_proof_is_kept_for_ever() -> None:
+    async with table() as world:
+        confirm = await world.agree()
+        interval = await world.interval(0, confirm.digest)
+        entry, signed = interval.signed.entry, interval.signed
+        body = body_of(Interval(world.client.key, 0, 1, 77))[1]
+        other = replace(entry, body_commitment=commit(signed.salt, body))
+        forged = sign_entry(
+            world.provider.identity.signer, other, salt=signed.salt, body=body, request_id=signed.request_id
+        )
+        with pytest.raises(PeerError) as refused:
+            await world.client.books.receive(Link(Interval(world.client.key, 0, 1, 77), forged))
+        assert refused.value.code == "fork"
+        assert await world.client.books.run(lambda transaction: is_forked(transaction, world.provider.key))
+        assert not await world.client.books.run(lambda transaction: is_forked(transaction, world.client.key))
+        assert await world.client.books.run(lambda transaction: transaction.entry(forged.hash)) is None
