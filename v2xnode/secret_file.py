@@ -1,4 +1,6 @@
-"""Secrets in files of their own, which only their owner may read: one line of hexadecimal digits."""
+"""Secrets in files of their own, which only their owner may read: one line of hexadecimal digits; and files written
+whole.
+"""
 
 import os
 import stat
@@ -14,6 +16,27 @@ def create_secret(path: Path, secret: bytes) -> None:
         file.write(secret.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """The whole of a file that only its owner may read, or what was there before: on the disk when this returns."""
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Names in it that were made, changed or removed are so after a power cut too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_secret(path: Path, size: int) -> bytes:

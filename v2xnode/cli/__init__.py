@@ -3,11 +3,13 @@
 import typer
 
 from v2xnode.cli import (
+    backup,
     bookkeeping,
     demo,
     devices,
     doctor,
     exporting,
+    keys,
     ledger,
     looking,
     proving,
@@ -25,6 +27,7 @@ exporting.register(ledger.app)
 bookkeeping.register(ledger.app)
 proving.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="key")
 app.add_typer(devices.app, name="devices")
 app.add_typer(setup.config_app, name="config")
 vouchers.register(app)
@@ -32,6 +35,7 @@ setup.register(app)
 doctor.register(app)
 running.register(app)
 looking.register(app)
+backup.register(app)
 demo.register(app)
 
 

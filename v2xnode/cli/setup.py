@@ -1,13 +1,17 @@
 """Commands before a node runs: make its directory, check its configuration."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
 import typer
 
 from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
+from v2xnode.cli.revocation_paper import print_revocation_key
 from v2xnode.errors import UsageError
 from v2xnode.identity import create_identity
+from v2xnode.revocation_key import RevocationKey
 
 Kind = Literal["vehicle", "home", "load"]
 Strangers = Literal["ask", "yes", "no"]
@@ -98,6 +102,9 @@ def init(
     strangers: Annotated[Strangers | None, typer.Option(help="May strangers trade with it?")] = None,
     plant: Annotated[Path | None, typer.Option(help="Socket of a simulated plant, to try without hardware.")] = None,
     place: Annotated[str, typer.Option(help="This node's place in the plant, e.g. car_a.")] = "",
+    revocation_key: Annotated[
+        bool | None, typer.Option(help="Print a key for paper that can take a stolen signing key's power away.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a data directory: a key that is the node's for life, and a commented configuration. Asks what is missing."""
@@ -118,13 +125,25 @@ def init(
         make_directory(data)
         if (data / CONFIG_FILE).exists():
             raise UsageError(f"{data / CONFIG_FILE} exists already; nothing was changed.", code="config_exists")
-        identity = create_identity(data)
+        key = RevocationKey.new(os.urandom) if _wants_key(revocation_key) else None
+        identity = create_identity(data, key.commitment if key else b"")
         (data / CONFIG_FILE).write_text(text)
         output.say(f"This node is {identity.node_id}.")
+        if key is not None:
+            print_revocation_key(output, key)
         output.say(f"Read {data / CONFIG_FILE}, then `v2xnode run --data {data}`.")
-        output.result({"node": identity.node_id, "data": str(data)})
+        printed = {"revocation_key": key.text} if key else {}
+        output.result({"node": identity.node_id, "data": str(data), **printed})
 
     output.guarded(work)
+
+
+def _wants_key(said: bool | None) -> bool:
+    """Asked for on a terminal where nothing was said; without one, only who asks for a key gets it printed."""
+    if said is not None or not sys.stdin.isatty():
+        return bool(said)
+    question = "Print a revocation key, for paper? It can take this node's signing key away if it is ever stolen"
+    return typer.confirm(question, default=True, err=True)
 
 
 def _ask(question: str) -> str:

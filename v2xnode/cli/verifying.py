@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger import fork, receipt
+from ledger import fork, receipt, revocation
 from ledger.against import check_against
 from ledger.errors import RemoteLedgerError
 from ledger.filing import MAX_FILE_BYTES, read_file
@@ -56,7 +56,22 @@ def check_receipt_file(fields: dict[str, Any]) -> FileReport:
 CODE_FORM, CODE_PREFIX = "v2x-paper/1", b"V2X1:"
 """The text in the code of a printed receipt."""
 
-CHECKS: Mapping[str, Check] = {fork.FORM: check_fork, receipt.FORM: check_receipt_file}
+
+def check_revocation(fields: dict[str, Any]) -> FileReport:
+    """A node's KEY entries, of which one revokes its keys."""
+    _, keys = revocation.from_fields(fields)
+    revoked = sorted(public.hex() for public in keys.revoked)
+    now = f"{keys.current.hex()[:12]} signs for it now" if keys.current else "nobody signs for it any more"
+    shown = ", ".join(public[:12] for public in revoked)
+    sentence = f"The revocation holds: {shown} signs no more for node {keys.node.hex()[:12]}; {now}."
+    return FileReport(sentence, {"node": keys.node.hex(), "revoked": revoked, "signing": keys.current.hex() or None})
+
+
+CHECKS: Mapping[str, Check] = {
+    fork.FORM: check_fork,
+    receipt.FORM: check_receipt_file,
+    revocation.FORM: check_revocation,
+}
 """By the form that a file names."""
 
 

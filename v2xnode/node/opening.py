@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ledger.directory import DirectoryLock
-from ledger.store import Ledger
 from ledger.writer import Writer
 from transports.interface import Transport
 from v2xnode.bearers import open_bearers
@@ -21,7 +20,7 @@ from v2xnode.identity import load_identity
 from v2xnode.node.doorkeeper import Doorkeeper
 from v2xnode.node.node import Node
 from v2xnode.paths import open_connectors
-from v2xnode.settling.money import posting_rule
+from v2xnode.rotation import open_ledger, settle
 from v2xnode.trading.books import Books
 
 
@@ -32,13 +31,15 @@ async def open_node(data: Path, bearers: Mapping[str, Transport] | None = None) 
     Raises ConfigError, LocalError, DirectoryHeld, StoreFailed, DeviceError or TransportError, each saying what to do;
     StoreFailed also later, when the connection to the ledger's server is lost.
     """
-    config, identity = load_config(data), load_identity(data)
+    config = load_config(data)
+    load_identity(data)  # says what is missing before anything is locked
     clock = clock_of(config)
     async with AsyncExitStack() as stack:
         stack.enter_context(DirectoryLock(data))
         where = config.ledger_at(data)
-        writer = stack.enter_context(Writer(lambda: Ledger.open(where, identity.signer, posting_rule=posting_rule)))
-        identity = replace(identity, public=writer.node)
+        settle(data, where)
+        writer = stack.enter_context(Writer(lambda: open_ledger(data, where)))
+        identity = replace(load_identity(data), public=writer.node)
         connectors = await stack.enter_async_context(open_connectors(config))
         events = EventLog(clock)
         transports = open_bearers(config, identity.seed) if bearers is None else bearers
