@@ -38,6 +38,7 @@ from v2xnode.identity import Identity, create_identity, load_identity
 from v2xnode.links import AcceptedLink, DialledLink, Greeting, Links, RawItems
 from v2xnode.node import Node, open_node
 from v2xnode.settling.money import posting_rule
+from v2xnode.settling.netting import bears_out
 from v2xnode.settling.trades import Trade, trade, trades
 from v2xnode.toml import to_toml
 from v2xnode.trading.asking import Wish
@@ -144,7 +145,7 @@ class Town:
         """Every ledger verifies; no connector, energy or debt stays locked."""
         for place in places or tuple(self.nodes):
             with reading(self.data(place)) as reader:
-                report = verify(reader, posting_rule)
+                report = verify(reader, posting_rule, bears_out)
             assert report.ok, f"{place}: {report.sentence}"
             assert self.locks(place) == 0, place
 
