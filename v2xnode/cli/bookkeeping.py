@@ -180,13 +180,10 @@ def _take(data: Path, as_json: bool, name: str, params: Any) -> None:
 
 def _take_here(data: Path, name: str, params: dict[str, Any]) -> dict[str, Any]:
     from ledger.directory import DirectoryLock
-    from ledger.store import Ledger
-    from v2xnode.identity import load_identity
-    from v2xnode.settling.money import posting_rule
+    from v2xnode.rotation import open_ledger
     from v2xnode.settling.steps import STEPS
 
-    identity = load_identity(data)
-    with DirectoryLock(data), Ledger.open(ledger_at(data), identity.signer, posting_rule=posting_rule) as ledger:
+    with DirectoryLock(data), open_ledger(data, ledger_at(data)) as ledger:
         now_s = _now_s(data)
         return ledger.transact(lambda transaction: STEPS[name](transaction, params, now_s))
 
