@@ -33,13 +33,13 @@ from benchmarks.trades import (
 )
 from benchmarks.trustchain_process import NO_TRUSTCHAIN, TrustChain, trustchain_if_any
 from ledger.accounts import Posting
-from ledger.audit import verify
-from ledger.history import PostingRule
-from ledger.reader import LedgerReader
+from ledger.audit.verify import verify
 from ledger.signing import AAD_ENTRY, sig_structure
-from ledger.store import Ledger
-from ledger.view import StoredEntry
-from ledger.writer import Writer
+from ledger.store.history import PostingRule
+from ledger.store.ledger import Ledger
+from ledger.store.reader import LedgerReader
+from ledger.store.view import StoredEntry
+from ledger.store.writer import Writer
 from tests.ledger.world import Chain
 from v2xnode.settling.money import posting_rule
 

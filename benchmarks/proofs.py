@@ -16,12 +16,12 @@ import pymerkle
 from benchmarks.report import Row, Table, interleaved, median, publish, typical
 from ledger.accounts import Posting
 from ledger.entry import EntryType
-from ledger.merkle import HASH_BYTES, Frontier, Tree, leaf_hash, verify_consistency, verify_inclusion
-from ledger.proving import HeldCheckpoint, append_checkpoint, consistency_proof, inclusion_proof
+from ledger.proofs.merkle import HASH_BYTES, Frontier, Tree, leaf_hash, verify_consistency, verify_inclusion
+from ledger.proofs.proving import HeldCheckpoint, append_checkpoint, consistency_proof, inclusion_proof
+from ledger.proofs.tiles import TiledTree
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.tiles import TiledTree
-from ledger.view import StoredEntry
+from ledger.store.ledger import Ledger
+from ledger.store.view import StoredEntry
 
 NAME = "proofs"
 ROUNDS = 5
@@ -165,7 +165,7 @@ def measure_ledger(entries: int, rounds: int) -> tuple[float, float, float]:
 
 
 def _opened(directory: Path) -> Ledger:
-    return Ledger.open(directory / "ledger.sqlite", Signer(bytes(32)), posting_rule=no_postings)
+    return Ledger.open(directory / "ledger.store.sqlite", Signer(bytes(32)), posting_rule=no_postings)
 
 
 def no_postings(before: object, stored: StoredEntry) -> tuple[object, Sequence[Posting]]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from ledger.entry import SignedEntry
-from ledger.history import PostingRule
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.transaction import Transaction
-from ledger.writer import Writer
+from ledger.store.history import PostingRule
+from ledger.store.ledger import Ledger
+from ledger.store.transaction import Transaction
+from ledger.store.writer import Writer
 from market.errors import Reason
 from market.terms import Accept, Close, Closed, Confirm, EntryBody, Interval, Receipt
 from tests.ledger.world import Chain

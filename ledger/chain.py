@@ -6,7 +6,7 @@ from typing import Final
 
 from ledger.entry import NO_HASH, Entry, EntryType, SignedEntry
 from ledger.errors import BeyondHead, BrokenChain, Foreign, Fork, Gap, Unanswered
-from ledger.key_history import KeyHistory
+from ledger.keys.key_history import KeyHistory
 
 MUST_ANSWER: Final = frozenset(
     {

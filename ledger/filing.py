@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ledger.entry import Entry, SignedEntry
 from ledger.errors import Malformed, TooLarge
-from ledger.note import from_base64, to_base64
+from ledger.proofs.note import from_base64, to_base64
 from ledger.signing import SIGNATURE_BYTES
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ledger.keys import COMMITMENT_BYTES
+from ledger.keys.bodies import COMMITMENT_BYTES
 from ledger.signing import PUBLIC_BYTES, Signer
 from v2xnode.entropy import Entropy
 from v2xnode.errors import LocalError

@@ -1,8 +1,8 @@
 """The KEY entry by which a node's chain says: this meter key is mine."""
 
-from ledger.key_changes import bind_meter
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.own.key_changes import bind_meter
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from v2xnode.meter_key import MeterKey
 
 

@@ -1,6 +1,6 @@
 """The key that signs meter values for systems that know no Ed25519: ECDSA P-256, beside the node's own key.
 
-It binds nothing by itself. A KEY entry of the node's chain says that it is this node's (`ledger.keys.MeterKey`).
+It binds nothing by itself. A KEY entry of the node's chain says that it is this node's (`ledger.keys.bodies.MeterKey`).
 """
 
 import secrets
@@ -11,8 +11,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ledger.keys import MeterKey as BoundKey
-from ledger.meter_key import bind_meter_key
+from ledger.keys.bodies import MeterKey as BoundKey
+from ledger.keys.meter_key import bind_meter_key
 from v2xnode.errors import LocalError
 from v2xnode.secret_file import create_secret, read_secret
 

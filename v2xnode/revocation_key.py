@@ -7,7 +7,7 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 
-from ledger.keys import commitment_to
+from ledger.keys.bodies import commitment_to
 from ledger.signing import SEED_BYTES, Signer
 from v2xnode.entropy import Entropy
 from v2xnode.errors import UsageError

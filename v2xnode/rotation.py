@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ledger.entry import SignedEntry
 from ledger.errors import Misuse
-from ledger.key_changes import own_key_entries, rotate, succeed
-from ledger.reader import LedgerReader
+from ledger.own.key_changes import own_key_entries, rotate, succeed
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.transaction import Transaction
+from ledger.store.ledger import Ledger
+from ledger.store.reader import LedgerReader
+from ledger.store.transaction import Transaction
 from v2xnode.entropy import Entropy
 from v2xnode.errors import UsageError
 from v2xnode.identity import (

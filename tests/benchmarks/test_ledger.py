@@ -8,9 +8,9 @@ import pytest
 from benchmarks.ledger import ENTRY_BYTES, PAIRS, Pairs, Verified, fill, measure_pairs, measure_verification, tables
 from benchmarks.trades import CLIENT, PROVIDER, Durable, Play, Served, opened, pairs_at_once, served
 from benchmarks.trustchain_process import trustchain_if_any
-from ledger.audit import verify
-from ledger.reader import LedgerReader
+from ledger.audit.verify import verify
 from ledger.signing import AAD_ENTRY, sig_structure
+from ledger.store.reader import LedgerReader
 from v2xnode.settling.money import posting_rule
 from v2xnode.settling.trades import trade, trades
 

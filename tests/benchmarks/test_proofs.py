@@ -3,7 +3,7 @@
 import pymerkle
 
 from benchmarks.proofs import Untyped, measure_sizes, payloads, tables
-from ledger.merkle import leaf_hash, root_of
+from ledger.proofs.merkle import leaf_hash, root_of
 
 
 def test_both_trees_are_the_same() -> None:

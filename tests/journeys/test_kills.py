@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from tests.support.acts import V2H, V2L, V2V, Act, Trading, car_park
 from tests.support.processes import Scene, until
 from v2xnode.cli.ledger import reading

@@ -4,8 +4,8 @@ ledgers that have dropped their bodies."""
 from pathlib import Path
 
 from examples import recompute
-from ledger.export import export_jsonl
-from ledger.reader import LedgerReader
+from ledger.files.export import export_jsonl
+from ledger.store.reader import LedgerReader
 from market.terms import Means
 from tests.support.ledgers import NOW_S, PRICE, Street, street_in
 from tests.support.vouchers import issued, voucher

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.adoption import KeptMessage, Shown, adopt
-from ledger.key_changes import own_key_entries
+from ledger.own.adoption import KeptMessage, Shown, adopt
+from ledger.own.key_changes import own_key_entries
 from tests.support.data_directories import AT_MS, CHEAP, PASSPHRASE, report, sign
 from tests.support.deals import STORIES, Side, played, request_id, sides
 from v2xnode.backup.restoring import restore_backup

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
 from tests.ledger import world
 from tests.ledger.hands import Where
 from tests.support.postgres import url as url
@@ -16,7 +16,7 @@ from tests.support.postgres import url as url
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """For what is about files."""
-    return tmp_path / "ledger.sqlite"
+    return tmp_path / "ledger.store.sqlite"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ledger.entry import NO_HASH, Entry, EntryType, SignedEntry, commit, sign_entry
-from ledger.key_history import KeyHistory, fold_keys
-from ledger.keys import (
+from ledger.keys.bodies import (
     ClosedEpoch,
     EpochStart,
     Genesis,
@@ -19,7 +18,8 @@ from ledger.keys import (
     consent_of,
     encode_key,
 )
-from ledger.merkle import leaf_hash, root_of
+from ledger.keys.key_history import KeyHistory, fold_keys
+from ledger.proofs.merkle import leaf_hash, root_of
 from ledger.signing import Signer
 
 FIRST, SECOND, THIRD, OFFLINE, OTHER = (Signer(bytes([number]) * 32) for number in (41, 42, 43, 44, 45))

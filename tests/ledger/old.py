@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ledger import cbor, schema
-from ledger.audit import Report, verify
-from ledger.reader import LedgerReader
+from ledger import cbor
+from ledger.audit.verify import Report, verify
 from ledger.signing import Signer
-from ledger.store import Ledger
+from ledger.store import schema
+from ledger.store.ledger import Ledger
+from ledger.store.reader import LedgerReader
 from tests.ledger.hands import Where, asked
 from v2xnode.settling.money import posting_rule
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger import copies
-from ledger.audit import verify
+from ledger.audit.rows import Fault
+from ledger.audit.verify import verify
 from ledger.entry import EntryType
 from ledger.errors import Corrupt, Damaged, StoreFailed
-from ledger.reader import LedgerReader
-from ledger.rows import Fault
-from ledger.transaction import Transaction
+from ledger.store import copies
+from ledger.store.reader import LedgerReader
+from ledger.store.transaction import Transaction
 from tests.ledger import old
 from tests.ledger.world import open_ledger, rule, trade
 
@@ -29,7 +29,7 @@ NOBODY = 65_534
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a ledger with a trade in it."""
-    path = tmp_path_factory.mktemp("sound") / "ledger.sqlite"
+    path = tmp_path_factory.mktemp("sound") / "ledger.store.sqlite"
     with open_ledger(path) as ledger:
         trade(ledger)
     return path.read_bytes()
@@ -88,7 +88,7 @@ def test_a_directory_is_no_ledger(path: Path) -> None:
 @pytest.mark.parametrize(("file_mode", "directory_mode"), [(0o000, 0o700), (0o400, 0o700), (0o600, 0o500)])
 def test_without_permission_nothing_is_changed(sound: bytes, file_mode: int, directory_mode: int) -> None:
     with without_privileges() as directory:
-        path = directory / "ledger.sqlite"
+        path = directory / "ledger.store.sqlite"
         path.write_bytes(sound)
         path.chmod(file_mode)
         directory.chmod(directory_mode)

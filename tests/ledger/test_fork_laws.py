@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
 from ledger.errors import RemoteLedgerError
-from ledger.fork import ForkKind, ForkProof, Statement, fork_of_checkpoints, fork_of_entries
-from ledger.key_history import KeyHistory, fold_keys
-from ledger.merkle import leaf_hash, root_of
-from ledger.note import Note
+from ledger.keys.key_history import KeyHistory, fold_keys
+from ledger.proofs.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
+from ledger.proofs.merkle import leaf_hash, root_of
+from ledger.proofs.note import Note
 from ledger.signing import Signer
+from ledger.witnessing.fork import ForkKind, ForkProof, Statement, fork_of_checkpoints, fork_of_entries
 from tests.ledger.key_world import NODE, OTHER, SECOND, THIRD, KeyChain
 from tests.ledger.world import EPOCH, PROVIDER, Chain
 

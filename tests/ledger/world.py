@@ -9,11 +9,11 @@ from pathlib import Path
 from ledger import cbor
 from ledger.accounts import Posting, State
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry, trade_salt
-from ledger.keys import Genesis, encode_key
+from ledger.keys.bodies import Genesis, encode_key
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.view import StoredEntry
+from ledger.store.ledger import Ledger
+from ledger.store.view import StoredEntry
 
 CLIENT = Signer(bytes([1]) * 32)
 PROVIDER = Signer(bytes([2]) * 32)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ledger.audit import verify
+from ledger.audit.verify import verify
 from ledger.entry import EntryType
-from ledger.reader import LedgerReader
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry
+from ledger.store.reader import LedgerReader
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry
 from tests.ledger import world
 from tests.powercut.parties import Party
 from tests.powercut.witness import Witness

@@ -11,8 +11,8 @@ from ledger.entry import EntryType, SignedEntry
 from ledger.errors import RemoteLedgerError
 from ledger.message import SignedMessage
 from ledger.signing import Signer
-from ledger.store import FILE_NAME, Ledger
-from ledger.transaction import Entropy, Transaction
+from ledger.store.ledger import FILE_NAME, Ledger
+from ledger.store.transaction import Entropy, Transaction
 from tests.ledger import world
 from tests.powercut.shim import Stage
 from tests.powercut.witness import Mouth

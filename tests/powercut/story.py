@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-from ledger.store import FILE_NAME
+from ledger.store.ledger import FILE_NAME
 from tests.ledger import old
 from tests.powercut.life import MACHINES, Acts, Life, live, trade
 from tests.powercut.platter import Keep, Platter, ways

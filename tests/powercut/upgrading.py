@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ledger import copies
-from ledger.store import FILE_NAME
+from ledger.store import copies
+from ledger.store.ledger import FILE_NAME
 from tests.ledger import old
 from tests.powercut.life import Life
 from tests.powercut.shim import Shim, Stage

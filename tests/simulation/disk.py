@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from ledger.errors import StoreFailed
 from ledger.signing import Signer
-from ledger.sqlite import engine_of
-from ledger.store import Ledger
-from ledger.transaction import Transaction
+from ledger.store.ledger import Ledger
+from ledger.store.sqlite import engine_of
+from ledger.store.transaction import Transaction
 from v2xnode.entropy import Entropy
 from v2xnode.settling.money import posting_rule
 
@@ -106,7 +106,7 @@ class DiskWriter:
         return cls(disk, ledger, driver, reached)
 
     def submit(self, fn: Callable[[Transaction], T]) -> "Future[T]":
-        """See `ledger.writer.Writer.submit`."""
+        """See `ledger.store.writer.Writer.submit`."""
         future: Future[T] = Future()
         if self.dead:
             return self._unanswered(future)

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 
-from ledger.audit import verify
-from ledger.reader import LedgerReader
-from ledger.view import StoredEntry
+from ledger.audit.verify import verify
+from ledger.store.reader import LedgerReader
+from ledger.store.view import StoredEntry
 from market.terms import Dispute
 from market.units import Role
 from tests.simulation.disk import engine_over

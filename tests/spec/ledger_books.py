@@ -12,8 +12,8 @@ from sqlalchemy import LargeBinary, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
-from ledger import schema
-from ledger.reader import LedgerReader
+from ledger.store import schema
+from ledger.store.reader import LedgerReader
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]

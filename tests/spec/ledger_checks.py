@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ledger.against import check_against
-from ledger.audit import verify
+from ledger.audit.against import check_against
+from ledger.audit.rows import Fault
+from ledger.audit.verify import verify
 from ledger.entry import Entry, SignedEntry
 from ledger.errors import LedgerError
-from ledger.note import Note
-from ledger.reader import LedgerReader
-from ledger.rows import Fault
-from ledger.store import Ledger
-from ledger.witness import show
+from ledger.proofs.note import Note
+from ledger.store.ledger import Ledger
+from ledger.store.reader import LedgerReader
+from ledger.witnessing.witness import show
 from tests.spec.ledger_books import Rows, changed, written
 from tests.spec.trade import AT_S, CLIENT
 from v2xnode.cli.verifying import verify_file
@@ -40,7 +40,7 @@ def outcome(vector: Json, sound: Rows, directory: Path) -> tuple[str, Where]:
 
 
 def _verify(vector: Json, rows: Rows, directory: Path) -> tuple[str, Where]:
-    with LedgerReader.open(written(directory / "ledger.sqlite", rows)) as reader:
+    with LedgerReader.open(written(directory / "ledger.store.sqlite", rows)) as reader:
         fault = verify(reader, posting_rule).fault
         if fault is None and "checkpoint" in vector:
             return _refusal(lambda: _told(check_against(reader, Note.parse(vector["checkpoint"].encode()))))
@@ -91,7 +91,7 @@ _CHECKS: Mapping[str, Callable[[Json, Rows, Path], tuple[str, Where]]] = {
 
 
 def _client(rows: Rows, directory: Path) -> Ledger:
-    return Ledger.open(written(directory / "ledger.sqlite", rows), CLIENT.signer, posting_rule=posting_rule)
+    return Ledger.open(written(directory / "ledger.store.sqlite", rows), CLIENT.signer, posting_rule=posting_rule)
 
 
 def _entry(value: Json) -> SignedEntry:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
-from ledger.merkle import Tree, leaf_hash
-from ledger.note import Note
+from ledger.proofs.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
+from ledger.proofs.merkle import Tree, leaf_hash
+from ledger.proofs.note import Note
 from tests.spec.trade import AT_S, CLIENT, PROVIDER, Trade
 
 Json = Any

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ledger import cbor
-from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry, trade_salt
 from ledger.filing import read_file
-from ledger.fork import fork_of_checkpoints, fork_of_entries, to_file
-from ledger.merkle import Tree, leaf_hash
-from ledger.note import Note, to_base64
-from ledger.proving import Cosignature, HeldCheckpoint, append_checkpoint, append_witness, consistency_proof
+from ledger.proofs.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
+from ledger.proofs.merkle import Tree, leaf_hash
+from ledger.proofs.note import Note, to_base64
+from ledger.proofs.proving import Cosignature, HeldCheckpoint, append_checkpoint, append_witness, consistency_proof
 from ledger.signing import AAD_ENTRY, Signer, sign1
-from ledger.witness import show
+from ledger.witnessing.fork import fork_of_checkpoints, fork_of_entries, to_file
+from ledger.witnessing.witness import show
 from tests.spec.ledger_books import Row, Rows, dumped
 from tests.support.deals import AT_S, CLIENT, FIXED, PROVIDER, Deal, Side, sides
 

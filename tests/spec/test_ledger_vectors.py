@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ledger.audit import verify
+from ledger.audit.verify import verify
 from ledger.entry import Entry
-from ledger.reader import LedgerReader
 from ledger.signing import AAD_ENTRY, sig_structure
+from ledger.store.reader import LedgerReader
 from tests.spec.ledger_books import written
 from tests.spec.ledger_checks import CHECKED_BY, outcome
 from v2xnode.settling.money import posting_rule
@@ -40,7 +40,7 @@ def test_only_the_sound_ones_are_not_refused() -> None:
 
 
 def test_the_ledger_that_is_changed_was_sound(tmp_path: Path) -> None:
-    with LedgerReader.open(written(tmp_path / "ledger.sqlite", SOUND)) as reader:
+    with LedgerReader.open(written(tmp_path / "ledger.store.sqlite", SOUND)) as reader:
         report = verify(reader, posting_rule)
     assert report.ok, report.sentence
     assert len(SOUND["witnessed"]) == 1

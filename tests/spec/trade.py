@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from ledger.entry import SignedEntry
-from ledger.sqlite import engine_of
-from ledger.store import Ledger
-from ledger.transaction import Transaction
+from ledger.store.ledger import Ledger
+from ledger.store.sqlite import engine_of
+from ledger.store.transaction import Transaction
 from market.errors import Reason
 from market.terms import (
     Accept,

@@ -9,8 +9,8 @@ from typing import Any
 
 from ledger import cbor
 from ledger.entry import commit, sign_entry
+from ledger.files.receipt import Receipt
 from ledger.message import sign_message
-from ledger.receipt import Receipt
 from tests.support.deals import CLIENT, PROVIDER
 from tests.support.key_deals import KEY_STORIES, OFFLINE, SECOND, THIRD
 from tests.support.receipts import read, receipts, resigned_bodies

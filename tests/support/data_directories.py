@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from ledger.audit import Report, verify
+from ledger.audit.verify import Report, verify
 from ledger.entry import SignedEntry
-from ledger.proving import append_checkpoint
-from ledger.reader import LedgerReader
+from ledger.proofs.proving import append_checkpoint
+from ledger.store.reader import LedgerReader
 from v2xnode.backup.sealed import Cost
 from v2xnode.config import CONFIG_FILE, DATABASE_FILE
 from v2xnode.identity import Identity, create_identity

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ledger.entry import SignedEntry
-from ledger.key_changes import own_key_entries, rotate
+from ledger.own.key_changes import own_key_entries, rotate
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.transaction import Transaction
+from ledger.store.ledger import Ledger
+from ledger.store.transaction import Transaction
 from market.delivery import Account
 from market.delivery import account as accounts
 from market.errors import Reason

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ledger.key_changes import open_epoch, succeed
-from ledger.keys import commitment_to
+from ledger.keys.bodies import commitment_to
+from ledger.own.key_changes import open_epoch, succeed
 from ledger.signing import Signer
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
 from tests.support.deals import CLIENT, FIXED, PROVIDER, Deal, Side, counted, request_id
 from v2xnode.meter_binding import bind_meter_key
 from v2xnode.meter_key import MeterKey

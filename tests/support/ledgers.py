@@ -10,9 +10,9 @@ from ledger.accounts import Balance
 from ledger.entry import Entry, SignedEntry, commit, sign_entry, trade_salt
 from ledger.errors import RemoteLedgerError
 from ledger.message import SignedMessage
-from ledger.store import Ledger
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.store.ledger import Ledger
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from market.errors import Reason
 from market.terms import Accept, Close, Closed, Confirm, Dispute, EntryBody, Interval, Offer, PriceStep, Receipt
 from market.units import energy_cost_micro

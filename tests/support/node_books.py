@@ -6,10 +6,10 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.audit import verify
-from ledger.reader import LedgerReader
-from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.audit.verify import verify
+from ledger.store.ledger import Ledger
+from ledger.store.reader import LedgerReader
+from ledger.store.writer import Writer
 from market.terms import Accept, Confirm, EntryBody, Interval, Receipt
 from tests.support.market_terms import offer, request
 from v2xnode.clock import Clock

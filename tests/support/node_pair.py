@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ledger.audit import verify
-from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.audit.verify import verify
+from ledger.store.ledger import Ledger
+from ledger.store.writer import Writer
 from market.terms import Accept, EntryBody, Head, Hello, Request
 from market.units import Service
 from transports.interface import Transport

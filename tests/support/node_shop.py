@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ledger.key_history import KeyHistory
-from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.keys.key_history import KeyHistory
+from ledger.store.ledger import Ledger
+from ledger.store.writer import Writer
 from market.errors import Refusal
 from market.negotiation import Confirmed
 from market.terms import Accept, Electrical, EntryBody, Hello, MessageType, Profile, Request

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from ledger.audit import Report, verify
+from ledger.audit.verify import Report, verify
 from tests.support.commands import environment, free_port
 from v2xnode.cli.demo.world import CAST, EVENING_MS, Cast, configuration, demo_world
 from v2xnode.cli.ledger import reading

@@ -7,11 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ledger.checkpoint import cosign
 from ledger.entry import Entry, SignedEntry, commit, sign_entry, trade_salt
+from ledger.files.receipt import Receipt
 from ledger.filing import read_file
-from ledger.proving import Cosignature, append_checkpoint, append_witness
-from ledger.receipt import Receipt
+from ledger.proofs.checkpoint import cosign
+from ledger.proofs.proving import Cosignature, append_checkpoint, append_witness
 from market.terms import EntryBody
 from tests.support.deals import AT_S, CLIENT, PROVIDER, STORIES, Deal, Side, played, request_id, sides
 from tests.support.key_deals import KEY_STORIES, NAME, key_deal

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from ledger.files.receipt import MAX_MESSAGES
 from ledger.filing import entry_to_json
-from ledger.receipt import MAX_MESSAGES
 from market.terms import Accept, Close, Closed, Dispute, EntryBody, Interval, Receipt, Resolve
 from tests.spec.trade import counted, ledger_of
 from tests.support.deals import PROVIDER

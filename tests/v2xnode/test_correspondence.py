@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ledger.entry import EntryType
-from ledger.proving import HeldCheckpoint, cosignatures, newest_checkpoint
-from ledger.view import StoredEntry
+from ledger.proofs.proving import HeldCheckpoint, cosignatures, newest_checkpoint
+from ledger.store.view import StoredEntry
 from tests.support.node_pair import Town, town, until, wish
 from v2xnode.cli.ledger import reading
 

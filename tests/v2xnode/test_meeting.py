@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ledger.key_history import KeyHistory
+from ledger.keys.key_history import KeyHistory
 from ledger.signing import Signer
 from market.terms import Alive, Head, Hello, Recall, Recalled, Resume, Shown
 from tests.support.doors import Door, door, identity

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ledger.entry import EntryType
-from ledger.key_changes import own_key_entries
+from ledger.own.key_changes import own_key_entries
 from tests.support.deals import sides
 from v2xnode.meter_binding import bind_meter_key, is_bound
 from v2xnode.meter_key import MeterKey

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ledger.errors import BadSignature
-from ledger.meter_key import check_meter_key
+from ledger.keys.meter_key import check_meter_key
 from v2xnode.errors import LocalError
 from v2xnode.meter_key import METER_KEY_FILE, MeterKey, create_meter_key, load_meter_key
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.entry import EntryType
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from tests.support.node_pair import Town, node_of, prepare, town, until, wish
 from v2xnode.cli.ledger import reading
 from v2xnode.config import DATABASE_FILE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.keys import commitment_to
+from ledger.keys.bodies import commitment_to
 from v2xnode.errors import UsageError
 from v2xnode.revocation_key import RevocationKey
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ledger.key_changes import rotate
+from ledger.own.key_changes import rotate
 from ledger.signing import Signer
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
 from market.terms import Resume
 from tests.support.doors import door
 from tests.support.node_pair import Town, node_of, prepare, town, wish

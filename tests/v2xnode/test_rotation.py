@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import KeyMissing
-from ledger.key_history import KeyHistory
-from ledger.reader import LedgerReader
+from ledger.keys.key_history import KeyHistory
 from ledger.signing import Signer
+from ledger.store.reader import LedgerReader
 from tests.support.data_directories import PAPER, make_directory, names, report, sign
 from v2xnode.config import DATABASE_FILE
 from v2xnode.errors import UsageError

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from market.terms import EPOCH_HINT_BYTES, Accept, Confirm, Head
 from tests.support.node_pair import Town, agree, node_of, prepare, propose, stranger, town, wish
 from tests.support.tapped import Tapped

@@ -9,7 +9,7 @@ import pytest
 from ledger import cbor
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
 from market.terms import to_map
 from market.voucher import Issuer, IssuerList, Voucher
 from tests.support.node_pair import Town, node_of, prepare, town, until, wish

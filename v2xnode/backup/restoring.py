@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.audit import verify
-from ledger.directory import LOCK_NAME, DirectoryLock
-from ledger.key_changes import open_epoch
-from ledger.reader import LedgerReader
+from ledger.audit.verify import verify
+from ledger.own.key_changes import open_epoch
+from ledger.store.directory import LOCK_NAME, DirectoryLock
+from ledger.store.reader import LedgerReader
 from v2xnode.backup.contents import FILES, MAX_LIST_BYTES, Contents
 from v2xnode.backup.sealed import Unopened, unseal
 from v2xnode.config import CONFIG_FILE, DATABASE_FILE, parse_config

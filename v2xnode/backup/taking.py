@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ledger.directory import DirectoryLock
-from ledger.reader import LedgerReader
+from ledger.store.directory import DirectoryLock
+from ledger.store.reader import LedgerReader
 from v2xnode.backup.contents import FILES, Contents, Listed, pieces_of
 from v2xnode.backup.sealed import Cost, seal
 from v2xnode.config import DATABASE_FILE, load_config

@@ -179,7 +179,7 @@ def _take(data: Path, as_json: bool, name: str, params: Any) -> None:
 
 
 def _take_here(data: Path, name: str, params: dict[str, Any]) -> dict[str, Any]:
-    from ledger.directory import DirectoryLock
+    from ledger.store.directory import DirectoryLock
     from v2xnode.rotation import open_ledger
     from v2xnode.settling.steps import STEPS
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld, LedgerError
+from ledger.store.directory import DirectoryLock
 from transports.errors import TransportError
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.clock import real_clock, trusted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ledger.reader import LedgerReader
+from ledger.store.reader import LedgerReader
 from v2xnode.cli.ledger import ledger_at, reading
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.errors import UsageError
@@ -113,8 +113,8 @@ def meter_key(data: DataOption, as_json: JsonOption = False) -> None:
 
 
 def _bind(data: Path, meter: "MeterKey") -> bool:
-    from ledger.directory import DirectoryLock
-    from ledger.store import Ledger
+    from ledger.store.directory import DirectoryLock
+    from ledger.store.ledger import Ledger
     from v2xnode.identity import load_identity
     from v2xnode.meter_binding import bind_meter_key
     from v2xnode.settling.money import posting_rule

@@ -95,7 +95,7 @@ def revoke(
     output = Output(as_json)
 
     def work() -> None:
-        from ledger import revocation
+        from ledger.files import revocation
         from v2xnode import rotation
         from v2xnode.cli.exporting import write_new
 
@@ -131,7 +131,7 @@ def learn(
     output = Output(as_json)
 
     def work() -> None:
-        from ledger import revocation
+        from ledger.files import revocation
         from ledger.filing import MAX_FILE_BYTES, read_file
         from v2xnode.rotation import open_ledger
 
@@ -171,7 +171,7 @@ def _typed_key(file: Path | None) -> RevocationKey:
 
 def _stopped(data: Path, work: Callable[[], Any]) -> Any:
     """Raises DirectoryHeld while a node runs there: its sessions end under the key that they began with."""
-    from ledger.directory import DirectoryLock
+    from ledger.store.directory import DirectoryLock
 
     with DirectoryLock(data):
         return work()

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.audit import Report, verify
-from ledger.reader import LedgerReader
+from ledger.audit.verify import Report, verify
+from ledger.store.reader import LedgerReader
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.cli.verifying import checkpoint_of, hold_against, verify_file
 from v2xnode.errors import LedgerInvalid, UsageError

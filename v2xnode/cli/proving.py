@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.checkpoint import Checkpoint
-from ledger.fork import ForkProof
-from ledger.forks import file_of, forks
-from ledger.note import MAX_SIGNATURES, Note
-from ledger.proving import cosignatures, newest_checkpoint
-from ledger.view import View
-from ledger.witnessed import witnessed
+from ledger.proofs.checkpoint import Checkpoint
+from ledger.proofs.note import MAX_SIGNATURES, Note
+from ledger.proofs.proving import cosignatures, newest_checkpoint
+from ledger.store.view import View
+from ledger.witnessing.fork import ForkProof
+from ledger.witnessing.forks import file_of, forks
+from ledger.witnessing.witnessed import witnessed
 from v2xnode.cli.ledger import reading
 from v2xnode.cli.output import DataOption, JsonOption, Output, make_directory
 from v2xnode.cli.verifying import fork_json

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger import fork, receipt, revocation
-from ledger.against import check_against
+from ledger.audit.against import check_against
+from ledger.audit.rows import Fault
 from ledger.errors import RemoteLedgerError
+from ledger.files import receipt, revocation
 from ledger.filing import MAX_FILE_BYTES, read_file
-from ledger.note import Note
-from ledger.rows import Fault
-from ledger.view import View
+from ledger.proofs.note import Note
+from ledger.store.view import View
+from ledger.witnessing import fork
 from v2xnode.errors import LedgerInvalid, UsageError
 
 

@@ -16,9 +16,9 @@ from typing import TypeVar
 from ledger import cbor
 from ledger.entry import SignedEntry
 from ledger.errors import RemoteLedgerError
-from ledger.key_history import KeyHistory
+from ledger.files.receipt import history_of
+from ledger.keys.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
-from ledger.receipt import history_of
 from market.delivery import Account
 from market.delivery import account as accounts
 from market.errors import TermsInvalid

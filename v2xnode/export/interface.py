@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ledger.reader import LedgerReader
+from ledger.store.reader import LedgerReader
 from v2xnode.config import Config
 from v2xnode.meter_key import MeterKey
 from v2xnode.settling.trades import Trade

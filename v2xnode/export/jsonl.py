@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ledger.export import export_jsonl
+from ledger.files.export import export_jsonl
 from v2xnode.export.interface import Source
 
 
 def export(source: Source) -> Iterator[str]:
-    """See `ledger.export.export_jsonl`."""
+    """See `ledger.files.export.export_jsonl`."""
     return export_jsonl(source.ledger, source.only)

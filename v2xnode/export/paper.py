@@ -13,7 +13,7 @@ from typing import Final
 from ledger import cbor
 from ledger.entry import REQUEST_ID_BYTES, Entry, EntryType, SignedEntry, trade_salt
 from ledger.errors import LedgerError, Malformed, RemoteLedgerError, TooLarge
-from ledger.receipt import Receipt
+from ledger.files.receipt import Receipt
 from market.errors import TermsInvalid
 from market.terms import Accept, Close, Closed, Resolve
 from v2xnode.envelope import message_of

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from ledger.entry import EntryType, SignedEntry
 from ledger.errors import RemoteLedgerError
+from ledger.files.receipt import Checked, Receipt
 from ledger.message import MessageKind, SignedMessage
-from ledger.note import MAX_SIGNATURES
-from ledger.proving import HeldCheckpoint, cosignatures, covering_checkpoint, inclusion_proofs
-from ledger.receipt import Checked, Receipt
-from ledger.view import StoredEntry, View
+from ledger.proofs.note import MAX_SIGNATURES
+from ledger.proofs.proving import HeldCheckpoint, cosignatures, covering_checkpoint, inclusion_proofs
+from ledger.store.view import StoredEntry, View
 from market.delivery import Account, HeldEntry, Standing
 from market.terms import Accept, Close, Closed, Confirm, Dispute, Interval
 from market.terms import Receipt as Metered

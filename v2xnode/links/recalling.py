@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ledger.errors import LedgerError
-from ledger.key_history import KeyHistory
+from ledger.keys.key_history import KeyHistory
 from market.errors import TermsInvalid
 from market.terms import Hello, Message, MessageType, Recall, Recalled, Shown
 from v2xnode.envelope import FrameInvalid, Item, Place, Plain, Reading, read

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.errors import Reason
 from market.units import Service
 from transports.interface import IDENTIFIER_BYTES, Announcement, Sighting, Transport

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ledger.directory import DirectoryLock
-from ledger.writer import Writer
+from ledger.store.directory import DirectoryLock
+from ledger.store.writer import Writer
 from transports.interface import Transport
 from v2xnode.bearers import open_bearers
 from v2xnode.clock import Clock, real_clock

@@ -2,8 +2,8 @@
 
 from ledger.entry import EntryType, SignedEntry
 from ledger.errors import AnsweredAlready, Malformed
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from market.terms import Pay
 from v2xnode.settling import drawing, nets
 from v2xnode.settling.answers import PAIRED, answers_to, is_answered, paired

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.accounts import Balance, State
-from ledger.view import Movement, View
+from ledger.store.view import Movement, View
 from v2xnode.envelope import message_of
 from v2xnode.settling.names import payable, receivable
 from v2xnode.settling.nets import signed_by_both

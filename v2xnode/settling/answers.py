@@ -1,7 +1,7 @@
 """Entries of no trade that answer each other, and whether one has its answer."""
 
 from ledger.entry import EntryType
-from ledger.view import StoredEntry, View
+from ledger.store.view import StoredEntry, View
 from market.terms import Net, Pay
 from v2xnode.envelope import message_of
 

@@ -1,7 +1,7 @@
 """The owner's steps in a dispute: propose what counts in the end, or agree to what the other proposes."""
 
 from ledger.entry import SignedEntry
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.errors import TermsInvalid
 from market.terms import Dispute, Resolve
 from v2xnode.settling.signing import AccountingRefused, append

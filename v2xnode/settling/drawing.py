@@ -1,8 +1,8 @@
 """Paying for a trade by voucher: the holder says so, the provider takes it if it would take the voucher."""
 
 from ledger.entry import SignedEntry
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry, View
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry, View
 from market.terms import Accept, Close, Closed, Confirm, Draw, Means, NetLine, Pay
 from market.units import Role
 from market.voucher import use_fault

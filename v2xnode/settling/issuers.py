@@ -7,10 +7,10 @@ from ledger import cbor
 from ledger.errors import BadSignature, LedgerError, Malformed
 from ledger.filing import demand_fields, octets_of, read_file, write_file
 from ledger.message import MAX_LIST_BYTES, MessageKind, SignedMessage, sign_message
-from ledger.note import to_base64
+from ledger.proofs.note import to_base64
 from ledger.signing import Signer
-from ledger.transaction import MAX_DOCUMENT_BYTES, Transaction
-from ledger.view import View
+from ledger.store.transaction import MAX_DOCUMENT_BYTES, Transaction
+from ledger.store.view import View
 from market.errors import TermsInvalid
 from market.terms import from_map, to_map
 from market.voucher import Issuer, IssuerList

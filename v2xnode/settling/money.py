@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from ledger.accounts import Posting
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from market.errors import TermsInvalid
 from market.terms import Net, Pay
 from v2xnode.envelope import message_of
@@ -21,7 +21,7 @@ Before: TypeAlias = Money | Apart | Netted | None
 
 
 def posting_rule(before: Before, stored: StoredEntry) -> tuple[Before, Sequence[Posting]]:
-    """What an entry comes to with what it follows, and what it posts. Pure. See `ledger.history.PostingRule`.
+    """What an entry comes to with what it follows, and what it posts. Pure. See `ledger.store.history.PostingRule`.
 
     Raises ValueError for an entry that has no place there.
     """

@@ -1,8 +1,8 @@
 """The two sides of a Net: what our books hold between us and a peer, and whether they bear out what the peer says."""
 
 from ledger.entry import EntryType, SignedEntry
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry, View
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry, View
 from market.terms import Net, NetLine
 from v2xnode.envelope import message_of
 from v2xnode.settling.answers import answers_to, is_answered, paired

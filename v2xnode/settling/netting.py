@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from ledger.accounts import Posting, State
-from ledger.audit_pruned import Posted
-from ledger.view import StoredEntry, View
+from ledger.audit.pruned import Posted
+from ledger.store.view import StoredEntry, View
 from market.terms import Net, NetLine
 from v2xnode.envelope import message_of
 from v2xnode.settling.apart import Apart
@@ -40,7 +40,7 @@ def between(view: View, peer: bytes) -> dict[str, NetLine]:
 
 
 def bears_out(stored: StoredEntry, posted: Posted) -> bool:
-    """Whether our own Net says what was posted before it. See `ledger.audit_pruned.BooksRule`."""
+    """Whether our own Net says what was posted before it. See `ledger.audit.pruned.BooksRule`."""
     message = message_of(stored.signed)
     if not isinstance(message, Net):
         return False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from v2xnode.errors import UsageError
 
 Params: TypeAlias = Mapping[str, Any]

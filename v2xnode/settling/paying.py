@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ledger.entry import SignedEntry
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from market.errors import TermsInvalid
 from market.terms import Means, Pay
 from v2xnode.settling.answers import is_answered, paired

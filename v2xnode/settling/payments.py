@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ledger.accounts import Posting, State
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from market.terms import Draw, Pay
 from v2xnode.settling.apart import Apart
 from v2xnode.settling.names import covered, drawn, paid, payable, receivable, received

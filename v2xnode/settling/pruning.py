@@ -7,8 +7,8 @@ who traded what and when is gone. Nothing brings it back.
 from collections.abc import Iterator, Sequence
 
 from ledger.entry import EntryType
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry, View
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry, View
 from v2xnode.settling.nets import own_side, signed_by_both
 from v2xnode.settling.signing import AccountingRefused
 from v2xnode.settling.trades import Trade, trade

@@ -13,11 +13,11 @@ from typing import Any
 from ledger.entry import EntryType, SignedEntry, SignerOf
 from ledger.errors import Malformed
 from ledger.filing import demand_fields, entry_from_json, entry_to_json, list_of, octets_of, read_file, write_file
-from ledger.key_history import MAX_KEYS, KeyHistory
+from ledger.keys.key_history import MAX_KEYS, KeyHistory
 from ledger.message import MessageKind, SignedMessage
-from ledger.note import to_base64
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry, View
+from ledger.proofs.note import to_base64
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry, View
 from market.errors import TermsInvalid
 from market.terms import Accept, Close, Closed, Confirm, EntryBody, Pay, Receipt, Resolve
 from market.voucher import REDEEM_WITHIN_S, Voucher, use_fault

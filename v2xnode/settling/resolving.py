@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from market.terms import Dispute, EntryBody, Resolve
 from market.units import Role
 

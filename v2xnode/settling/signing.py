@@ -4,7 +4,7 @@ from typing import Any
 
 from ledger.entry import SignedEntry
 from ledger.errors import Full
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.machine import stamped
 from market.terms import Net, Pay, Resolve
 from market.units import MS_PER_SECOND

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.entry import HASH_BYTES, NODE_BYTES, REQUEST_ID_BYTES
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.terms import Means
 from market.units import MAX_AMOUNT_MICRO, MAX_ENERGY_WH
 from v2xnode.errors import UsageError

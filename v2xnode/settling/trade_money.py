@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ledger.accounts import Posting, State
-from ledger.view import StoredEntry
+from ledger.store.view import StoredEntry
 from market.terms import WRITERS, Accept, Close, Closed, Dispute, EntryBody, Receipt, Resolve
 from market.units import Role
 from v2xnode.settling.names import EXPENSE, INCOME, payable, receivable

@@ -7,7 +7,7 @@ from typing import Any
 
 from ledger import cbor
 from ledger.entry import EntryType
-from ledger.view import StoredEntry, View
+from ledger.store.view import StoredEntry, View
 from market.errors import Reason
 from market.resolution import Parked, parked
 from market.terms import (

@@ -9,8 +9,8 @@ from ledger.errors import LedgerError, Malformed
 from ledger.filing import write_file
 from ledger.message import MessageKind, SignedMessage, sign_message
 from ledger.signing import Signer
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from market.errors import TermsInvalid
 from market.terms import from_map, to_map
 from market.voucher import Voucher, VoucherFault, use_fault, voucher_fault

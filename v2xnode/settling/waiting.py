@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.entry import EntryType
-from ledger.view import StoredEntry, View
+from ledger.store.view import StoredEntry, View
 from market.terms import Net, Pay
 from v2xnode.settling.accounts import peers
 from v2xnode.settling.answers import is_answered, paired

@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 
 from ledger.entry import EntryType, SignedEntry
 from ledger.errors import Fork, Full, LedgerError, Malformed, RemoteLedgerError
-from ledger.fork import fork_of_entries
-from ledger.forks import keep_fork
-from ledger.transaction import Transaction
-from ledger.view import Lock, StoredEntry, View
+from ledger.store.transaction import Transaction
+from ledger.store.view import Lock, StoredEntry, View
+from ledger.witnessing.fork import fork_of_entries
+from ledger.witnessing.forks import keep_fork
 from market.errors import Reason, Refusal
 from market.machine import stamped
 from market.terms import Confirm, EntryBody, Reject, Void
@@ -39,7 +39,7 @@ class Submits(Protocol):
     """What takes transactions in order: the ledger's writer thread."""
 
     def submit(self, fn: Callable[[Transaction], T]) -> Future[T]:
-        """See `ledger.writer.Writer.submit`."""
+        """See `ledger.store.writer.Writer.submit`."""
         ...
 
 

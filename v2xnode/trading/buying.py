@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.view import View
+from ledger.store.view import View
 from market.delivery import OwnerStop, Plugged
 from market.errors import Reason
 from market.terms import ResolvingKey, Shown

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.terms import Correspond
 from transports.errors import TransportError
 from v2xnode.errors import NodeError

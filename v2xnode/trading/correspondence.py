@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ledger.transaction import Transaction
-from ledger.view import View
+from ledger.store.transaction import Transaction
+from ledger.store.view import View
 from market.terms import Correspond
 from market.units import MS_PER_SECOND
 from v2xnode.clock import Clock

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.forks import is_forked
-from ledger.view import Lock
+from ledger.store.view import Lock
+from ledger.witnessing.forks import is_forked
 from market.errors import Reason, Refusal
 from market.machine import Append, LedgerFailed, Received, Recorded, Refused, Sign, Tick
 from market.negotiation import Agreed, ClientEffect, ClientNegotiation, ClientStage, GaveUp, InSession, Withdrawal

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.forks import is_forked
-from ledger.view import Lock, View
+from ledger.store.view import Lock, View
+from ledger.witnessing.forks import is_forked
 from market.errors import Reason, Refusal
 from market.policy import (
     BatteryFacts,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ledger.entry import SignedEntry
 from ledger.message import MessageKind, SignedMessage
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.terms import MessageType, Shown
 from market.units import MS_PER_SECOND
 from v2xnode.clock import Clock

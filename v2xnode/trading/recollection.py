@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ledger.adoption import MAX_SHOWN, Adopted, KeptMessage, adopt
 from ledger.entry import Entry, SignedEntry
 from ledger.errors import Foreign, LedgerError
-from ledger.key_changes import open_epoch
-from ledger.key_history import KeyHistory
-from ledger.memory import Claim, Held, misses, own_keys, shown_to
+from ledger.keys.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
-from ledger.transaction import Transaction
-from ledger.view import StoredEntry
+from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, adopt
+from ledger.own.key_changes import open_epoch
+from ledger.own.memory import Claim, Held, misses, own_keys, shown_to
+from ledger.store.transaction import Transaction
+from ledger.store.view import StoredEntry
 from market.terms import EPOCH_HINT_BYTES, Hello, Recall, Recalled, Shown
 from v2xnode.clock import Clock
 from v2xnode.envelope import MAX_ITEMS, Place, Plain, fitting

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.view import View
+from ledger.store.view import View
 from market.delivery import Agreement, Restart, Standing, Written, standing
 from market.errors import Reason
 from market.terms import Accept, Confirm, Offer, Request

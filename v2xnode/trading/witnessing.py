@@ -4,14 +4,15 @@ remember."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ledger import proving, witness
-from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Foreign
-from ledger.key_changes import open_epoch
-from ledger.note import Note, NoteSignature
-from ledger.proving import HeldCheckpoint
-from ledger.transaction import Transaction
+from ledger.own.key_changes import open_epoch
+from ledger.proofs import proving
+from ledger.proofs.checkpoint import Checkpoint, open_checkpoint
+from ledger.proofs.note import Note, NoteSignature
+from ledger.proofs.proving import HeldCheckpoint
+from ledger.store.transaction import Transaction
+from ledger.witnessing import witness
 from market.terms import CheckpointShown, Cosignature, Remembered, Shown
 from v2xnode.trading.recollection import shown
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld
-from ledger.transaction import Transaction
+from ledger.store.directory import DirectoryLock
+from ledger.store.transaction import Transaction
 from tests.support.commands import environment
 from tests.support.data_directories import AT_MS, CHEAP, PASSPHRASE, head, make_directory, names, report, sign
 from v2xnode.backup.contents import FILES, Contents, Listed

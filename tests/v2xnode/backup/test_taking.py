@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.directory import DirectoryLock
 from ledger.errors import DirectoryHeld
+from ledger.store.directory import DirectoryLock
 from tests.support.data_directories import AT_MS, CHEAP, PASSPHRASE, make_directory, names, sign
 from v2xnode.backup.taking import SCRATCH, take_backup
 from v2xnode.config import CONFIG_FILE, DATABASE_FILE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from ledger.directory import DirectoryLock
+from ledger.store.directory import DirectoryLock
 from tests.support.deals import FIXED, PROVIDER, Deal, played, request_id, sides
 from tests.support.receipts import read
 from tests.v2xnode.cli.calling import called, printed

@@ -44,7 +44,7 @@ def test_rotate_changes_the_key_and_not_the_name(data: Path) -> None:
 
 
 def test_a_running_node_keeps_its_key(data: Path) -> None:
-    from ledger.directory import DirectoryLock
+    from ledger.store.directory import DirectoryLock
 
     with DirectoryLock(data):
         result = called("key", "rotate", "--data", data)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
 from ledger.entry import EntryType
-from ledger.fork import fork_of_entries
-from ledger.forks import keep_fork
-from ledger.note import Note
-from ledger.proving import Cosignature, append_checkpoint, append_witness
-from ledger.store import Ledger
-from ledger.witness import show
+from ledger.proofs.checkpoint import Checkpoint, cosign, origin_of, sign_checkpoint
+from ledger.proofs.note import Note
+from ledger.proofs.proving import Cosignature, append_checkpoint, append_witness
+from ledger.store.ledger import Ledger
+from ledger.witnessing.fork import fork_of_entries
+from ledger.witnessing.forks import keep_fork
+from ledger.witnessing.witness import show
 from tests.ledger.world import CLIENT, EPOCH, PROVIDER, Chain
 from tests.v2xnode.cli.calling import called, printed
 from v2xnode.config import DATABASE_FILE

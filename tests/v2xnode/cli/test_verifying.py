@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, origin_of, sign_checkpoint
 from ledger.entry import EntryType
-from ledger.fork import ForkProof, fork_of_entries, to_file
-from ledger.forks import keep_fork
-from ledger.proving import append_checkpoint
+from ledger.proofs.checkpoint import Checkpoint, origin_of, sign_checkpoint
+from ledger.proofs.proving import append_checkpoint
 from ledger.signing import Signer
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
+from ledger.witnessing.fork import ForkProof, fork_of_entries, to_file
+from ledger.witnessing.forks import keep_fork
 from tests.ledger.world import CLIENT, PROVIDER, Chain
 from tests.support.receipts import receipts
 from tests.support.wrong_receipts import wrong_receipts

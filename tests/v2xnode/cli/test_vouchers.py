@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from ledger.store import Ledger
+from ledger.store.ledger import Ledger
 from tests.support.node_books import REQUEST_ID
 from tests.v2xnode.cli.calling import called, printed
 from v2xnode.config import DATABASE_FILE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.reader import LedgerReader
+from ledger.store.reader import LedgerReader
 from tests.support.deals import STORIES, played, sides
 from v2xnode.config import Config, ElectricalSection, OcpiSection
 from v2xnode.export.interface import Numbered, Source

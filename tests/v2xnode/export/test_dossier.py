@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.errors import RemoteLedgerError
-from ledger.receipt import Receipt
+from ledger.files.receipt import Receipt
 from market.errors import Reason
 from market.terms import Close, Resolve
 from tests.support.receipts import read, receipts, resigned

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ledger import cbor
 from ledger.errors import RemoteLedgerError
-from ledger.receipt import Receipt
+from ledger.files.receipt import Receipt
 from market.terms import Close, Closed, Resolve
 from tests.support.deals import CLIENT, PROVIDER
 from tests.support.receipts import SETTLED, read, receipts, resigned

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import RemoteLedgerError
-from ledger.key_changes import succeed
-from ledger.keys import commitment_to
-from ledger.store import Ledger
+from ledger.keys.bodies import commitment_to
+from ledger.own.key_changes import succeed
+from ledger.store.ledger import Ledger
 from tests.support.deals import PROVIDER, Side
 from tests.support.key_deals import KEY_STORIES, NAME, OFFLINE, THIRD, key_deal, rotated
 from tests.support.receipts import checkpointed, read, receipt_of

@@ -1,4 +1,4 @@
-"""Twin of v2xnode/settling/pruning.py and ledger/audit_pruned.py: what was netted may be forgotten, no more."""
+"""Twin of v2xnode/settling/pruning.py and ledger/audit/pruned.py: what was netted may be forgotten, no more."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from ledger.audit import Report, verify
-from ledger.reader import LedgerReader
-from ledger.receipt import Receipt
+from ledger.audit.verify import Report, verify
+from ledger.files.receipt import Receipt
+from ledger.store.reader import LedgerReader
 from market.terms import Dispute, Means
 from tests.support.ledgers import NOW_S, PRICE, Book, Street, street_in
 from v2xnode.export.errors import ExportRefused

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ledger.entry import commit, sign_entry
-from ledger.forks import is_forked
-from ledger.transaction import MAX_OUTBOX
-from ledger.view import Lock, View
+from ledger.store.transaction import MAX_OUTBOX
+from ledger.store.view import Lock, View
+from ledger.witnessing.forks import is_forked
 from market.errors import Reason
 from market.terms import Accept, Closed, Confirm, Interval, Reject, Void
 from tests.support.node_books import REQUEST_ID, Table, table

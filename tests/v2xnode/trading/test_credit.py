@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from ledger.transaction import Transaction
+from ledger.store.transaction import Transaction
 from market.errors import Reason
 from market.terms import Decline, Means, Offer, Request
 from tests.support.ledgers import NOW_S, PRICE, Book, street

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ledger.writer import Writer
+from ledger.store.writer import Writer
 from market.delivery import ClientDelivery, OwnerStop
 from market.errors import Reason
 from market.terms import Alive, Close, Interval, Pause, PowerState, Status, Void

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ledger.entry import EntryType
-from ledger.fork import fork_of_entries
-from ledger.forks import keep_fork
 from ledger.signing import Signer
+from ledger.witnessing.fork import fork_of_entries
+from ledger.witnessing.forks import keep_fork
 from market.errors import Reason
 from market.terms import Confirm, Decline, Interval, Offer, Reject, Request
 from tests.ledger.world import Chain

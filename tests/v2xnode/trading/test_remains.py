@@ -1,6 +1,6 @@
 """What the ledger tells of a session that a restart interrupted."""
 
-from ledger.view import Lock
+from ledger.store.view import Lock
 from market.delivery import Restart, Written
 from market.errors import Reason
 from market.terms import Accept, Close, Confirm, Reject, Void

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.writer import Writer
+from ledger.store.ledger import Ledger
+from ledger.store.writer import Writer
 from v2xnode.clock import real_clock
 from v2xnode.errors import UsageError
 from v2xnode.settling.money import posting_rule

@@ -10,16 +10,16 @@ from typing import TypeVar
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.entry import EntryType
 from ledger.errors import BadProof, BadSignature, Foreign, Forked
-from ledger.forks import is_forked
-from ledger.key_changes import open_epoch
-from ledger.note import Note
-from ledger.proving import HeldCheckpoint, append_checkpoint, cosignatures, cosigned_size, newest_checkpoint
+from ledger.own.key_changes import open_epoch
+from ledger.proofs.checkpoint import Checkpoint, sign_checkpoint
+from ledger.proofs.note import Note
+from ledger.proofs.proving import HeldCheckpoint, append_checkpoint, cosignatures, cosigned_size, newest_checkpoint
 from ledger.signing import Signer
-from ledger.store import Ledger
-from ledger.transaction import Transaction
+from ledger.store.ledger import Ledger
+from ledger.store.transaction import Transaction
+from ledger.witnessing.forks import is_forked
 from market.terms import CheckpointShown, Cosignature, Remembered
 from tests.ledger.world import CLIENT, PROVIDER, counted_entropy, rule
 from v2xnode.trading.witnessing import Alarm, Said, hear, to_show

@@ -16,8 +16,8 @@ import pytest
 
 import v2xnode
 from ledger.errors import RemoteLedgerError
+from ledger.files.receipt import FORM, Receipt
 from ledger.filing import read_file
-from ledger.receipt import FORM, Receipt
 from tests.support.altered_receipts import altered
 from tests.support.npm import node_here, unavailable
 from tests.support.receipts import read, receipts

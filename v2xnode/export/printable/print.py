@@ -1,6 +1,6 @@
 """From a receipt to the printed page."""
 
-from ledger.receipt import Receipt
+from ledger.files.receipt import Receipt
 from v2xnode.export.errors import ExportRefused
 from v2xnode.export.printable.html import to_html
 from v2xnode.export.printable.pdf import to_pdf

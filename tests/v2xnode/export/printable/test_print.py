@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.receipt import Receipt
+from ledger.files.receipt import Receipt
 from market.settlement import LineKind
 from market.units import Service
 from tests.support.deals import played, request_id, sides

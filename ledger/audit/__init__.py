@@ -1,0 +1,1 @@
+"""The whole ledger computed again; the first row that does not hold is named."""

@@ -1,0 +1,1 @@
+"""What a ledger gives to others: receipts, revocations, and all of it as text."""

@@ -1,0 +1,1 @@
+"""Which key signs where: what KEY entries say, and what follows from those of a node. Pure."""
