@@ -48,7 +48,7 @@ from v2xnode.devices.plant.world import WorldSpec
 
 pytestmark = pytest.mark.timeout(260)
 
-SPEED = 12
+SPEED = 8
 ENERGY_WH = 500
 LOAD_W, LEAD_MOHM = 3_300, 200
 BUY_S = 170.0
