@@ -1,13 +1,14 @@
 """Commands as a person types them: the installed program run to its end, or left running for a while."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -18,6 +19,8 @@ READY_S = 30.0
 LEAVE_S = 15.0
 """Real time for a process to leave after SIGTERM; then it is killed."""
 LOOK_S = 0.05
+PORTS = range(20_000, 32_768)
+"""Below those that Linux gives out by itself."""
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -28,11 +31,13 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A UDP port that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A UDP port that nobody uses now, and that the kernel gives to nobody who asks for any: a node that is started
+    again finds it free, whatever other tests run beside."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def ran(
