@@ -67,15 +67,16 @@ def test_every_round_compares_all() -> None:
         assert (len(found.bare), len(found.wall), found.trustchain) == (2, 2, [])
     verified = measure_verification(entries=1, rounds=1)
     assert verified.entries == 2 + 2 * PAIRS + 4
-    assert len(verified.cpu) == len(verified.wall) == 1
+    assert len(verified.cpu) == len(verified.wall) == len(verified.quick) == 1
 
 
 def test_the_median_rounds_are_shown() -> None:
     rounds = [(10.0, 100.0), (50.0, 100.0), (45.0, 100.0)]
-    signed, beside, whole = tables({"so": Pairs(rounds, [(45, 15)], [3, 1, 2])}, Verified(7, [(95, 100)], [(99, 100)]))
+    verified = Verified(7, [(95, 100)], [(99, 100)], [(1_000, 100)])
+    signed, beside, whole = tables({"so": Pairs(rounds, [(45, 15)], [3, 1, 2])}, verified)
     assert [(row.ours, row.met) for row in signed.rows] == [(45, True), (2, None)]
     assert [(row.ours, row.met) for row in beside.rows] == [(45, True)]
-    assert [(row.ours, row.met) for row in whole.rows] == [(95, True), (99, None)]
+    assert [(row.ours, row.met) for row in whole.rows] == [(95, True), (99, None), (1_000, True)]
 
 
 def test_a_missing_trustchain_is_said_aloud(
@@ -85,5 +86,5 @@ def test_a_missing_trustchain_is_said_aloud(
     with trustchain_if_any() as trustchain:
         assert trustchain is None
     assert "requirements-trustchain.txt" in capsys.readouterr().out
-    _, beside, _ = tables({"so": Pairs([(1, 1)], [], [1])}, Verified(7, [(1, 1)], [(1, 1)]))
+    _, beside, _ = tables({"so": Pairs([(1, 1)], [], [1])}, Verified(7, [(1, 1)], [(1, 1)], [(1, 1)]))
     assert "requirements-trustchain.txt" in beside.note

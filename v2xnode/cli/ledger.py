@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.audit.quick import verify_quickly
+from ledger.audit.rows import Fault
 from ledger.audit.verify import Report, verify
+from ledger.entry import Entry
 from ledger.store.reader import LedgerReader
 from v2xnode.cli.output import DataOption, JsonOption, Output
 from v2xnode.cli.verifying import checkpoint_of, hold_against, verify_file
@@ -42,23 +45,30 @@ def ledger_at(data: Path) -> Path | str:
 
 def report_json(report: Report) -> dict[str, Any]:
     """A verification as JSON."""
-    fault = report.fault
     return {
         "ok": report.ok,
         "entries": report.entries,
         "messages": report.messages,
         "postings": report.postings,
-        "head": {"seq": report.head.seq, "hash": report.head.hash.hex()} if report.head else None,
-        "fault": None
-        if fault is None
-        else {
-            "table": fault.table,
-            "row": fault.position,
-            "column": fault.column,
-            "code": fault.code,
-            "sentence": fault.sentence,
-        },
+        "head": _head_json(report.head),
+        "fault": _fault_json(report.fault),
         "sentence": report.sentence,
+    }
+
+
+def _head_json(head: Entry | None) -> dict[str, Any] | None:
+    return None if head is None else {"seq": head.seq, "hash": head.hash.hex()}
+
+
+def _fault_json(fault: Fault | None) -> dict[str, Any] | None:
+    if fault is None:
+        return None
+    return {
+        "table": fault.table,
+        "row": fault.position,
+        "column": fault.column,
+        "code": fault.code,
+        "sentence": fault.sentence,
     }
 
 
@@ -67,12 +77,17 @@ def verify_command(
     data: DataOption,
     file: Annotated[Path | None, typer.Argument(help="A file that you were given, in place of the ledger.")] = None,
     checkpoint: Annotated[str, typer.Option(help="A checkpoint that somebody kept: its file, or its text.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Our own chain alone, by its newest signature.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every row of the ledger, or a file; exit 5 and name the first thing that does not hold."""
     output = Output(as_json)
 
     def work() -> int:
+        if quick and (file is not None or checkpoint):
+            raise UsageError("--quick looks at the ledger alone.", code="usage")
+        if quick:
+            return _verify_quickly(output, data)
         return _verify_ledger(output, data, checkpoint) if file is None else _verify_file(output, file)
 
     output.guarded(work)
@@ -86,6 +101,24 @@ def _verify_ledger(output: Output, data: Path, checkpoint: str) -> int:
             report = replace(report, fault=hold_against(reader, note), compared=True)
     output.say(report.sentence)
     output.result(report_json(report))
+    return 0 if report.ok else LedgerInvalid.exit_code
+
+
+def _verify_quickly(output: Output, data: Path) -> int:
+    with reading(data) as reader:
+        report = verify_quickly(reader)
+    output.say(report.sentence)
+    output.result(
+        {
+            "ok": report.ok,
+            "quick": True,
+            "entries": report.entries,
+            "adopted": report.adopted,
+            "head": _head_json(report.head),
+            "fault": _fault_json(report.fault),
+            "sentence": report.sentence,
+        }
+    )
     return 0 if report.ok else LedgerInvalid.exit_code
 
 

@@ -32,6 +32,20 @@ def test_an_honest_ledger_verifies(settled: Path, side: str) -> None:
     assert called("ledger", "verify", "--data", settled / side).stdout == report["sentence"] + "\n"
 
 
+def test_a_quick_look_at_our_own_chain(settled: Path) -> None:
+    data = settled / "provider"
+    quick = printed(called("ledger", "verify", "--quick", "--data", data, "--json"))
+    assert (quick["ok"], quick["quick"], quick["fault"]) == (True, True, None)
+    assert quick["head"] == printed(called("ledger", "verify", "--data", data, "--json"))["head"]
+    assert called("ledger", "verify", "--quick", "--checkpoint", "text", "--data", data).exit_code == 2
+    changed(
+        data,
+        "UPDATE entry SET body = CAST(body || x'00' AS BLOB) WHERE position = "
+        "(SELECT max(position) FROM entry WHERE node = (SELECT value FROM meta WHERE name = 'node'))",
+    )
+    assert called("ledger", "verify", "--quick", "--data", data).exit_code == 5
+
+
 @pytest.mark.parametrize(
     ("statement", "table", "row", "column"),
     [
