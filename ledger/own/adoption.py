@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ledger.entry import SignedEntry
+from ledger.entry import EntryType, SignedEntry
 from ledger.errors import Fork, RemoteLedgerError, TooLarge
 from ledger.message import SignedMessage
 from ledger.own.key_changes import open_epoch
@@ -60,7 +60,10 @@ def adopt(transaction: Transaction, shown: Sequence[Shown]) -> Adopted:
         try:
             _take(transaction, each, adopted)
         except Fork as fork:
-            _forked(transaction, fork, adopted)
+            if fork.shown.entry.node == transaction.node:
+                _forked(transaction, fork, adopted)
+            else:
+                adopted.refused.append((each, fork.code, str(fork)))
         except RemoteLedgerError as error:
             adopted.refused.append((each, error.code, str(error)))
         except ValueError as error:  # the posting rule
@@ -77,7 +80,8 @@ def _take(transaction: Transaction, shown: Shown, adopted: Adopted) -> None:
         if transaction.receive(shown):
             adopted.theirs.append(shown)
         return
-    if _is_news(transaction, shown) and _endangers(transaction, shown):
+    # one epoch is enough: nothing that is shown can be of one that began just now
+    if adopted.opened is None and _is_news(transaction, shown) and _endangers(transaction, shown):
         adopted.opened = open_epoch(transaction)
     if transaction.receive(shown, adopting=True):
         adopted.ours.append(shown)
@@ -88,7 +92,10 @@ def _is_news(transaction: Transaction, shown: SignedEntry) -> bool:
     entry = shown.entry
     if transaction.entry_at(entry.node, entry.epoch, entry.seq) is not None:
         return False
-    shown.check(transaction.keys_of(entry.node).signer_of(shown, ours=True))
+    keys = transaction.keys_of(entry.node)
+    shown.check(keys.signer_of(shown, ours=True))
+    if entry.type is EntryType.KEY:
+        keys.with_entry(shown)  # anybody can sign a revocation by an offline key that is not ours
     return True
 
 
@@ -102,6 +109,5 @@ def _endangers(transaction: Transaction, shown: SignedEntry) -> bool:
 def _forked(transaction: Transaction, fork: Fork, adopted: Adopted) -> None:
     """Our copy signed on where another one had: it may have done so further on."""
     adopted.forks.append(fork)
-    entry = fork.shown.entry
-    if entry.node == transaction.node and entry.epoch == transaction.keys_of(entry.node).live:
+    if fork.shown.entry.epoch == transaction.keys_of(transaction.node).live:
         adopted.opened = open_epoch(transaction)

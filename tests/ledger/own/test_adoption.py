@@ -17,9 +17,14 @@ from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
 from ledger.errors import BadSignature, BeyondHead, Gap, TooLarge
 from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, Shown, adopt
 from ledger.own.key_changes import open_epoch, own_key_entries
-from ledger.store import schema
+from ledger.store.ledger import schema
 from ledger.store.ledger import Ledger
 from ledger.store.reader import LedgerReader
+from ledger.store.transaction import Transaction
+from ledger.own.key_changes import open_epoch, own_key_entries
+from None import ClosedEpoch, Place, Succession, consent_of, encode_key
+from ledger.store.reader import LedgerReader
+from ledger.store.ledger import Ledger
 from ledger.store.transaction import Transaction
 from tests.ledger import world
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST
@@ -162,6 +167,35 @@ def test_a_peer_that_forges_changes_nothing(grown: Path) -> None:
         assert [code for _, code, _ in adopted.refused] in (["bad_signature"], ["bad_commitment"])
     assert do(grown, lambda tx: tx.head()) == head
     assert balances(grown) == before
+
+
+def succession(number: int) -> SignedEntry:
+    """A revocation of our keys in the name of an offline key that our chain never named: its forger's own."""
+    place = Place(CLIENT.public, number.to_bytes(8, "big"), 0, bytes([1]) * 32)
+    agreed = consent_of(PROVIDER, place, bytes(32))
+    closed = ClosedEpoch(bytes(8), 1, bytes(32))
+    body = encode_key(Succession(PROVIDER.public, bytes(32), closed, agreed, PROVIDER.public))
+    entry = Entry(1, CLIENT.public, place.epoch, 0, place.prev, EntryType.KEY, b"", commit(bytes(16), body))
+    return sign_entry(PROVIDER, entry, salt=bytes(16), body=body, request_id=None)
+
+
+def test_a_forged_revocation_of_ours_begins_no_epoch(grown: Path) -> None:
+    head = do(grown, lambda tx: tx.head())
+    adopted = adopted_by(grown, [succession(number) for number in range(5)])
+    assert (adopted.opened, adopted.ours) == (None, [])
+    assert [code for _, code, _ in adopted.refused] == ["broken_chain"] * 5
+    assert do(grown, lambda tx: tx.head()) == head
+
+
+def test_however_often_a_lost_entry_is_shown_one_epoch_begins(young: Path, grown: Path) -> None:
+    """Else a peer could use up all that our keys may ever say."""
+    do(grown, open_epoch)
+    answers = world.offer().hash
+    unfit = do(grown, lambda tx: tx.append(EntryType.VOID, b"void", answers=answers, request_id=REQUEST))
+    keys = len(do(young, own_key_entries))
+    adopted = adopted_by(young, [unfit] * 9)  # without the offer it can't be kept
+    assert [code for _, code, _ in adopted.refused] == ["unanswered"] * 9
+    assert len(do(young, own_key_entries)) == keys + 1
 
 
 def test_nothing_is_put_into_a_live_epoch(young: Path, grown: Path) -> None:
