@@ -45,6 +45,8 @@ _TRADES: Final = Prepared(
 
 _APART: Final = (EntryType.NET, EntryType.PAY, EntryType.CHECKPOINT, EntryType.WITNESS)
 """What a peer may hold of a chain beside trades and keys."""
+_PAIRED: Final = (EntryType.NET, EntryType.PAY)
+"""Those that the two sides answer each other: the posting rule lets nobody else answer them."""
 
 Held: TypeAlias = StoredMessage | StoredEntry
 
@@ -114,10 +116,11 @@ def _apart(view: View, node: bytes, lost: Claim) -> list[StoredEntry]:
         for each in view.apart(kind, node)
         if each.entry.epoch in epochs and (each.entry.seq >= lost.seq or not _is_named(each.entry.epoch, lost))
     ]
-    hashes, answered = {each.hash for each in theirs}, {each.entry.answers for each in theirs}
+    paired = [each for each in theirs if each.type in _PAIRED]
+    hashes, answered = {each.hash for each in paired}, {each.entry.answers for each in paired}
     ours = [
         each
-        for kind in _APART
+        for kind in (_PAIRED if paired else ())
         for each in view.apart(kind, view.node)
         if each.entry.answers in hashes or each.hash in answered
     ]

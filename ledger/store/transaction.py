@@ -70,6 +70,9 @@ _KEEP_MESSAGE: Final = insert_into(schema.message)
 _POST: Final = insert_into(schema.posting)
 _SAY: Final = insert_into(schema.outbox)
 _SAID: Final = Prepared(delete(schema.outbox).where(_O.entry_hash == bindparam("hash")))
+_SAID_TO: Final = Prepared(
+    delete(schema.outbox).where(_O.entry_hash == bindparam("hash"), _O.peer == bindparam("peer"))
+)
 _WAITS: Final = Prepared(select(_O.id).where(_O.peer == bindparam("peer"), _O.entry_hash == bindparam("hash")))
 _WAITING: Final = Prepared(select(func.count()).select_from(schema.outbox))
 _LOCK: Final = insert_into(schema.lock)
@@ -225,9 +228,13 @@ class Transaction(View):
         self._demand_room(_WAITING, "outbox", MAX_OUTBOX)
         self.write(_SAY, peer=peer, request_id=signed.request_id, entry_hash=signed.hash)
 
-    def outbox_done(self, entry_hash: bytes) -> None:
-        """It was acknowledged; forget it. Nothing happens when it was not waiting."""
-        self.write(_SAID, hash=entry_hash)
+    def outbox_done(self, entry_hash: bytes, *, peer: bytes | None = None) -> None:
+        """It was acknowledged, by `peer` or by whoever it waits for; forget it. Nothing happens when it was not
+        waiting."""
+        if peer is None:
+            self.write(_SAID, hash=entry_hash)
+        else:
+            self.write(_SAID_TO, hash=entry_hash, peer=peer)
 
     def lock(self, request_id: bytes, resource: str, quantity: int, from_ms: int, until_ms: int) -> None:
         """Hold `quantity` of `resource` for a trade; a second lock of the same two replaces the first.

@@ -20,6 +20,7 @@ def net_rule(before: object, stored: StoredEntry, message: Net) -> Sequence[Post
         return ()
     if not isinstance(before, Apart) or before.own is stored.own or not isinstance(before.message, Net):
         raise ValueError("this answers no Net of the other side")
+    before.check_answered_by(stored.entry.node)
     if not before.message.is_answered_by(message):
         raise ValueError("the two sides' balances differ")
     peer, ours = (message.peer, message) if stored.own else (before.message.peer, before.message)

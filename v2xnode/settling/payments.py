@@ -12,9 +12,12 @@ from v2xnode.settling.names import covered, drawn, paid, payable, receivable, re
 def pay_rule(before: object, stored: StoredEntry, message: Pay) -> Sequence[Posting]:
     """The payer's own Pay lowers what it owes, the payee's own what it is owed; a peer's moves nothing.
 
-    before: what it answers has come to. Raises ValueError for a Pay of ours that answers another payment.
+    before: what it answers has come to. Raises ValueError for a Pay of ours that answers another payment,
+    and for a peer's that answers what we have signed with somebody else.
     """
     if not stored.own:
+        if isinstance(before, Apart):
+            before.check_answered_by(stored.entry.node)
         return ()
     if isinstance(before, Apart) and not (isinstance(before.message, Pay) and _answers(before, message)):
         raise ValueError("this answers another payment")

@@ -94,7 +94,7 @@ class Correspondence:
     def _answered(self, peer: bytes, said: Sequence[Item], page: Page, transaction: Transaction) -> Round:
         """What we said has arrived, and this came back."""
         for item in said:
-            transaction.outbox_done(item.digest)
+            transaction.outbox_done(item.digest, peer=peer)
         return self._turn(transaction, peer, page)
 
     def _tell(self, peer: bytes, turn: Round) -> None:
@@ -110,10 +110,10 @@ class Correspondence:
         if transaction.newest_of(peer) is None:
             raise PeerError("Strangers have nothing to tell each other.", code="stranger")
         for digest in page.opening.heard:
-            transaction.outbox_done(digest)
+            transaction.outbox_done(digest, peer=peer)
         now_s = self.clock.wall_ms() // MS_PER_SECOND
         for entry in page.entries:
-            transaction.outbox_done(entry.signed.entry.answers)
+            transaction.outbox_done(entry.signed.entry.answers, peer=peer)
             accounting.receive(transaction, entry.signed, now_s)
         replies = [reply for said in page.said for reply in witnessing.hear(transaction, peer, said, now_s)]
         return Round(

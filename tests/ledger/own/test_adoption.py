@@ -15,16 +15,12 @@ from ledger.accounts import Balance
 from ledger.audit.verify import verify
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
 from ledger.errors import BadSignature, BeyondHead, Gap, TooLarge
+from ledger.keys.bodies import ClosedEpoch, Place, Succession, consent_of, encode_key
 from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, Shown, adopt
 from ledger.own.key_changes import open_epoch, own_key_entries
-from ledger.store.ledger import schema
+from ledger.store import schema
 from ledger.store.ledger import Ledger
 from ledger.store.reader import LedgerReader
-from ledger.store.transaction import Transaction
-from ledger.own.key_changes import open_epoch, own_key_entries
-from None import ClosedEpoch, Place, Succession, consent_of, encode_key
-from ledger.store.reader import LedgerReader
-from ledger.store.ledger import Ledger
 from ledger.store.transaction import Transaction
 from tests.ledger import world
 from tests.ledger.world import CLIENT, PROVIDER, REQUEST

@@ -9,9 +9,13 @@ import pytest
 
 from ledger.entry import EntryType
 from ledger.own.memory import Claim, Held, misses, own_keys, shown_to
+from ledger.signing import Signer
 from ledger.store.reader import LedgerReader
 from ledger.store.view import StoredEntry
+from market.terms import Means, Pay
+from tests.ledger.world import Chain
 from tests.support.deals import FIXED, Deal, Side, request_id, sides
+from v2xnode.envelope import body_of
 
 
 @pytest.fixture
@@ -110,3 +114,16 @@ def test_own_keys_are_numbered_from_one(two: tuple[Side, Side]) -> None:
     assert isinstance(genesis, StoredEntry)
     assert (genesis.type, genesis.entry.seq) == (EntryType.KEY, 0)
     assert provider.ledger.transact(lambda tx: list(own_keys(tx, after=1))) == []
+
+
+def test_nobody_is_shown_what_is_between_us_and_others_by_naming_it(two: tuple[Side, Side]) -> None:
+    """The hash of an entry is no secret, and any entry may say that it answers it."""
+    provider, client = two
+    other = Chain(Signer(bytes([9]) * 32))
+    kind, body = body_of(Pay(client.key, 0, 1, Means.CASH))
+    ours = provider.ledger.transact(lambda tx: tx.append(kind, body))
+    witness = other.add(EntryType.WITNESS, b"", ours.hash)
+    provider.ledger.transact(lambda tx: [tx.receive(each) for each in (other.entries[0], witness)])
+    claim = Claim(other.epoch[:4], 0)
+    shown = provider.ledger.transact(lambda tx: list(shown_to(tx, other.signer.public, claim, after=0)))
+    assert [each.signed for _, each in shown if isinstance(each, StoredEntry)] == [other.entries[0], witness]

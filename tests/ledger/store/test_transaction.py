@@ -210,6 +210,16 @@ def test_the_outbox_holds_until_acknowledged_oldest_first(ledger: Ledger) -> Non
     assert [row.signed for row in ledger.transact(lambda tx: tx.outbox(PROVIDER.public))] == entries[1:]
 
 
+def test_what_one_peer_acknowledges_is_still_told_to_another(ledger: Ledger) -> None:
+    """The hash of an entry is no secret: it is `prev` of the next, whoever gets that."""
+    signed = appended(ledger)
+    ledger.transact(lambda tx: tx.outbox_add(PROVIDER.public, signed))
+    ledger.transact(lambda tx: tx.outbox_done(signed.hash, peer=CLIENT.public))
+    assert [row.signed for row in ledger.transact(lambda tx: tx.outbox(PROVIDER.public))] == [signed]
+    ledger.transact(lambda tx: tx.outbox_done(signed.hash, peer=PROVIDER.public))
+    assert ledger.transact(lambda tx: tx.outbox()) == []
+
+
 def test_the_outbox_is_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction, "MAX_OUTBOX", 1)
     signed = appended(ledger)

@@ -125,3 +125,18 @@ def test_an_answer_over_other_balances_is_refused_as_malformed() -> None:
     with pytest.raises(Malformed, match="differ"):
         first.run(lambda tx: accounting.receive(tx, lie, NOW_S))
     assert posted(first, second) == (cost(400), -cost(150))
+
+
+def test_a_third_party_answers_no_net_of_ours_with_somebody_else() -> None:
+    """It learns the hash as `prev` of what we say to it next, and could guess the balances."""
+    world = street(3)
+    first, second, third = world.books
+    world.sells(first, second, 400)
+    world.sells(second, first, 150)
+    world.sells(first, third, 100)
+    proposal = first.run(lambda tx: nets.propose(tx, second.key, NOW_S))
+    before = posted(first, second)
+    said = Net(first.key, NOW_S, proposal.hash, (NetLine("EUR", cost(150), cost(400)),))
+    with pytest.raises(Malformed):
+        first.run(lambda tx: accounting.receive(tx, forged(third, said, proposal.hash), NOW_S))
+    assert posted(first, second) == before

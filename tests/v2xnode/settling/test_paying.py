@@ -3,10 +3,11 @@
 import pytest
 
 from ledger.entry import SignedEntry
+from ledger.errors import Malformed
 from market.terms import Means, Pay
-from tests.support.ledgers import NOW_S, PRICE, Book, Street, street
+from tests.support.ledgers import NOW_S, PRICE, Book, Street, forged, street
 from v2xnode.envelope import body_of
-from v2xnode.settling import paying
+from v2xnode.settling import accounting, paying
 from v2xnode.settling.names import paid, received
 from v2xnode.settling.signing import AccountingRefused
 
@@ -102,3 +103,14 @@ def test_a_peer_that_says_it_has_paid_pays_nothing() -> None:
         pays(client, provider, 10_000)
     world.deliver()
     assert provider.owed_by(client) == OWED
+
+
+def test_a_third_party_answers_no_payment_of_ours_to_somebody_else() -> None:
+    world = street(3)
+    provider, client, third = world.books
+    world.sells(provider, client, 400)
+    world.sells(third, client, 400)
+    ours = pays(client, provider, 50_000)
+    said = Pay(client.key, NOW_S, 50_000, Means.BANK, "EUR", "E2E 7", received=True)
+    with pytest.raises(Malformed):
+        client.run(lambda tx: accounting.receive(tx, forged(third, said, ours.hash), NOW_S))
