@@ -62,13 +62,17 @@ def issue(transaction: Transaction, signer: Signer, voucher: Voucher) -> SignedM
     return message
 
 
-def add(transaction: Transaction, message: SignedMessage, now_s: int) -> Held:
+def add(transaction: Transaction, message: SignedMessage, now_s: int, *, shown_by: bytes = b"") -> Held:
     """Keep a voucher: one for us, or one that a peer has shown and that we would take from it. Twice is once.
+
+    shown_by: the peer, where it is not our owner that adds it: it shows its own.
 
     Raises AccountingRefused with the code of a `VoucherFault`, `full` for a holder with too many open ones, and
     LedgerError for bytes or a signature that do not hold.
     """
     voucher = voucher_of(message)
+    if shown_by not in (b"", voucher.holder):
+        raise AccountingRefused(VoucherFault.WRONG_HOLDER.sentence, code=VoucherFault.WRONG_HOLDER.value)
     fault = _fault_here(transaction, voucher, message.signer, now_s)
     if fault is not None:
         raise AccountingRefused(fault.sentence, code=fault.value)

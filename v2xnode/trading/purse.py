@@ -69,7 +69,9 @@ class Purse:
 
     async def _keep(self, holder: bytes, message: SignedMessage) -> None:
         try:
-            held = await self.books.run(lambda transaction: vouchers.add(transaction, message, self._now_s))
+            held = await self.books.run(
+                lambda transaction: vouchers.add(transaction, message, self._now_s, shown_by=holder)
+            )
         except NodeError as problem:
             self.events.tell("voucher_refused", peer=short(holder), code=problem.code, sentence=problem.sentence)
         else:
