@@ -58,6 +58,7 @@ TRADE: Final = Prepared(
     .limit(_LIMIT)
 )
 APART: Final = Prepared(_APART.where(_E.position > bindparam("after")).order_by(_E.position).limit(_LIMIT))
+LAST_APART: Final = Prepared(_APART.order_by(_E.position.desc()).limit(_LIMIT))
 NEWEST_APART: Final = Prepared(_APART.where(_E.epoch == bindparam("epoch")).order_by(_E.seq.desc()).limit(_LIMIT))
 PAYLOADS: Final = Prepared(
     select(_E.seq, _E.payload)

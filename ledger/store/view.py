@@ -144,6 +144,10 @@ class View:
         limit = min(number, MAX_ROWS)
         return self._entries(questions.NEWEST_APART, type=int(type), node=node, epoch=epoch, limit=limit)
 
+    def last_apart(self, type: EntryType, node: bytes, number: int) -> Sequence[StoredEntry]:
+        """The last `number` of `apart`, newest first."""
+        return self._entries(questions.LAST_APART, type=int(type), node=node, limit=min(number, MAX_ROWS))
+
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
         rows = self.rows(questions.PAYLOADS, node=node, epoch=epoch, first=first, end=first + number)

@@ -35,6 +35,17 @@ class NetLine:
         return self.owed_micro - self.owing_micro
 
     @property
+    def after_offset(self) -> "NetLine":
+        """What it is once both have signed."""
+        offset_micro = self.offset_micro
+        return NetLine(self.currency, self.owed_micro - offset_micro, self.owing_micro - offset_micro)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is owed either way."""
+        return bool(self.owed_micro or self.owing_micro)
+
+    @property
     def mirrored(self) -> "NetLine":
         """The same as the peer has to say it."""
         return NetLine(self.currency, self.owing_micro, self.owed_micro)

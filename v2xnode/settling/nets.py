@@ -21,7 +21,7 @@ def propose(transaction: Transaction, peer: bytes, now_s: int) -> SignedEntry:
     newest = transaction.newest_of(peer)
     head = None if newest is None else transaction.hash_at(peer, *newest)
     lines = tuple(between(transaction, peer).values())
-    if head is None or not any(line.owed_micro or line.owing_micro for line in lines):
+    if head is None or not any(line.is_open for line in lines):
         raise AccountingRefused("Nothing is owed between us and this peer.", code="nothing_owed")
     open_ = _open_proposal(transaction, peer)
     if open_ is not None and open_.lines == lines:
@@ -54,6 +54,14 @@ def signed_by_both(view: View, peer: bytes) -> StoredEntry | None:
     """Our own entry of the newest Net that both have signed."""
     own = reversed(_own(view, peer))
     return next((stored for stored, message in own if is_answered(view, stored, message)), None)
+
+
+def is_news(view: View, peer: bytes) -> bool:
+    """Whether the balances are other ones than the newest Net of both has left; at first, whether there are any."""
+    both = (message for stored, message in reversed(_own(view, peer)) if is_answered(view, stored, message))
+    newest = next(both, None)
+    left = {line.after_offset for line in newest.lines} if newest is not None else set()
+    return {line for line in between(view, peer).values() if line.is_open} != {line for line in left if line.is_open}
 
 
 def own_side(view: View, digest: bytes) -> tuple[StoredEntry, Net] | None:
@@ -98,7 +106,7 @@ def _check_settled(view: View, peer: bytes) -> None:
 def _lines_for(view: View, peer: bytes, said: Net) -> tuple[NetLine, ...]:
     """Ours in the currencies that the peer names, and any other in which something is owed."""
     ours = between(view, peer)
-    moved = {currency for currency, line in ours.items() if line.owed_micro or line.owing_micro}
+    moved = {currency for currency, line in ours.items() if line.is_open}
     currencies = sorted(moved | {line.currency for line in said.lines})
     return tuple(ours.get(currency, NetLine(currency, 0, 0)) for currency in currencies)
 

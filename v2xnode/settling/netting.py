@@ -48,11 +48,7 @@ def bears_out(stored: StoredEntry, posted: Posted) -> bool:
     owed, owing = receivable(message.peer), payable(message.peer)
     currencies = {unit for account, unit in posted if account in (owed, owing)}
     lines = [_line(unit, posted.get((owed, unit), 0), posted.get((owing, unit), 0)) for unit in currencies]
-    return set(filter(_is_open, lines)) == set(filter(_is_open, message.lines))
-
-
-def _is_open(line: NetLine) -> bool:
-    return bool(line.owed_micro or line.owing_micro)
+    return {line for line in lines if line.is_open} == {line for line in message.lines if line.is_open}
 
 
 def _line(currency: str, receivable_micro: int, payable_micro: int) -> NetLine:
