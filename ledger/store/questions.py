@@ -58,6 +58,15 @@ TRADE: Final = Prepared(
     .limit(_LIMIT)
 )
 APART: Final = Prepared(_APART.where(_E.position > bindparam("after")).order_by(_E.position).limit(_LIMIT))
+NUMBER_APART: Final = Prepared(
+    select(func.count())
+    .select_from(schema.entry)
+    .where(_E.type == bindparam("type"), _E.node == bindparam("node"), _E.request_id.is_(None))
+)
+NUMBER_OF_TYPE: Final = Prepared(
+    select(func.count()).select_from(schema.entry).where(_E.type == bindparam("type"), _E.request_id.is_(None))
+)
+TRADED: Final = Prepared(select(_E.position).where(_E.node == bindparam("node"), _E.request_id.is_not(None)).limit(1))
 LAST_APART: Final = Prepared(_APART.order_by(_E.position.desc()).limit(_LIMIT))
 NEWEST_APART: Final = Prepared(_APART.where(_E.epoch == bindparam("epoch")).order_by(_E.seq.desc()).limit(_LIMIT))
 PAYLOADS: Final = Prepared(

@@ -148,6 +148,16 @@ class View:
         """The last `number` of `apart`, newest first."""
         return self._entries(questions.LAST_APART, type=int(type), node=node, limit=min(number, MAX_ROWS))
 
+    def number_apart(self, type: EntryType, node: bytes | None = None) -> int:
+        """How many entries of that type belong to no trade: of one chain, or of all."""
+        if node is None:
+            return int(self.rows(questions.NUMBER_OF_TYPE, type=int(type))[0][0])
+        return int(self.rows(questions.NUMBER_APART, type=int(type), node=node)[0][0])
+
+    def has_traded(self, node: bytes) -> bool:
+        """Whether an entry of a trade is held that `node` has signed: keys alone cost nothing."""
+        return self.first(questions.TRADED, node=node) is not None
+
     def payloads(self, node: bytes, epoch: bytes, first: int, number: int) -> Sequence[bytes]:
         """Of `number` entries of an epoch from `first` on, or of those before the first that is not held."""
         rows = self.rows(questions.PAYLOADS, node=node, epoch=epoch, first=first, end=first + number)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ledger.entry import Entry, SignedEntry
-from ledger.errors import Foreign, LedgerError
+from ledger.entry import Entry, EntryType, SignedEntry
+from ledger.errors import Foreign, LedgerError, TooLarge
 from ledger.keys.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
 from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, adopt
 from ledger.own.key_changes import open_epoch
 from ledger.own.memory import Claim, Held, misses, own_keys, shown_to
 from ledger.store.transaction import Transaction
-from ledger.store.view import StoredEntry
+from ledger.store.view import StoredEntry, View
 from market.terms import EPOCH_HINT_BYTES, Hello, Recall, Recalled, Shown
 from v2xnode.clock import Clock
 from v2xnode.envelope import MAX_ITEMS, Place, Plain, fitting
@@ -24,6 +24,11 @@ from v2xnode.trading.books import Books
 
 CLAIM_MS = 24 * 3_600_000
 """World time between two epochs that are begun on a peer's word alone: a liar costs an entry a day, no more."""
+
+MAX_STRANGERS_KEYS = 10_000
+"""KEY entries held when one more node is learnt that never traded: 5 MB. A key costs nothing, and none is forgotten."""
+MAX_STRANGER_KEYS = 64
+"""Of one node that never traded: years of rotations and restores."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Recollection:
                 if not isinstance(signed, SignedEntry) or signed.entry.node != node:
                     raise Foreign("a node shows the KEY entries of its own chain")
                 transaction.receive(signed)
+            _check_room(transaction, node)
             keys = transaction.keys_of(node)
             if keys.current != key:
                 raise Foreign("the keys that were shown do not lead to the one of this link")
@@ -123,6 +129,16 @@ class Recollection:
         self.events.tell("entries_adopted", peer=short(peer), ours=ours, theirs=theirs)
         for fork in [fork for part in adopted for fork in part.forks]:
             self.events.tell("signed_twice", peer=short(peer), sentence=str(fork))
+
+
+def _check_room(view: View, node: bytes) -> None:
+    """Raises TooLarge where a node has more keys than its trades are worth; then none of them is kept."""
+    if view.has_traded(node):
+        return
+    if view.number_apart(EntryType.KEY, node) > MAX_STRANGER_KEYS:
+        raise TooLarge(f"of a node that never traded {MAX_STRANGER_KEYS} KEY entries are kept")
+    if view.number_apart(EntryType.KEY) > MAX_STRANGERS_KEYS:
+        raise TooLarge(f"{MAX_STRANGERS_KEYS} KEY entries are held, and this node never traded")
 
 
 def shown(signed: SignedEntry) -> Shown:

@@ -2,12 +2,16 @@
 
 import pytest
 
-from ledger.entry import Entry, SignedEntry, commit, sign_entry
+from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
+from ledger.keys.bodies import Genesis, encode_key
+from ledger.signing import Signer
 from market.terms import Means, Pay, Shown
+from tests.ledger.world import Chain
 from tests.support.node_books import CLOCK, Party, Table, table
 from v2xnode.envelope import body_of
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
+from v2xnode.trading import recollection
 from v2xnode.trading.recollection import Recollection, shown
 
 
@@ -41,3 +45,42 @@ async def test_a_peers_own_two_histories_are_none_of_ours_and_nothing_of_them_is
         with pytest.raises(PeerError):
             await of(world.provider).adopt(world.client.key, await two_of_one_place(world))
         assert await positions(world.provider) == before
+
+
+def chain(number: int, keys: int) -> tuple[bytes, list[SignedEntry]]:
+    """KEY entries of a node that nobody ever traded with."""
+    signer = Signer(number.to_bytes(32, "big"))
+    made = Chain(signer, number.to_bytes(8, "big"))
+    for at in range(1, keys):
+        epoch, body = bytes([at]) * 8, encode_key(Genesis(signer.public))
+        entry = Entry(1, signer.public, epoch, 0, bytes(32), EntryType.KEY, b"", commit(bytes(16), body))
+        made.entries.append(sign_entry(signer, entry, salt=bytes(16), body=body, request_id=None))
+    return signer.public, made.entries
+
+
+async def test_keys_of_nodes_that_never_traded_do_not_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recollection, "MAX_STRANGERS_KEYS", 4)
+    async with table() as world:
+        memory = of(world.provider)
+        for number in range(1, 4):
+            node, keys = chain(number, 1)
+            await memory.learn(node, node, [shown(each) for each in keys])
+        before = await positions(world.provider)
+        node, keys = chain(9, 1)
+        with pytest.raises(PeerError) as refused:
+            await memory.learn(node, node, [shown(each) for each in keys])
+        assert refused.value.code == "too_large"
+        assert await positions(world.provider) == before
+
+
+async def test_one_stranger_has_a_few_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recollection, "MAX_STRANGER_KEYS", 3)
+    async with table() as world:
+        for number, is_kept in ((3, True), (4, False)):
+            node, keys = chain(number, number)
+            learnt = of(world.provider).learn(node, node, [shown(each) for each in keys])
+            if is_kept:
+                assert (await learnt).current == node
+            else:
+                with pytest.raises(PeerError):
+                    await learnt
