@@ -6,10 +6,12 @@ of the last one are kept, so that nothing is lost with an answer and nothing has
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
+from ledger.errors import Fork, Full
 from ledger.store.transaction import Transaction
 from ledger.store.view import View
+from ledger.witnessing.fork import fork_of_entries
+from ledger.witnessing.forks import keep_fork
 from market.terms import Correspond
 from market.units import MS_PER_SECOND
 from v2xnode.clock import Clock
@@ -73,9 +75,7 @@ class Correspondence:
         if not link.session.established:
             return ()
         page = self._read(link, items)
-        turn = await self.books.run(lambda transaction: self._turn(transaction, link.peer, page))
-        self._tell(link.peer, turn)
-        return turn.items
+        return (await self._take(link.peer, (), page)).items
 
     async def exchange(self, link: DialledLink) -> None:
         """Tell the peer all that it has not heard, hear what it has to say, and have checkpoints cosigned.
@@ -86,20 +86,29 @@ class Correspondence:
         for _ in range(MAX_ROUNDS):
             said = turn.items
             page = self._read(link, await link.ask(said))
-            turn = await self.books.run(partial(self._answered, link.peer, said, page))
-            self._tell(link.peer, turn)
+            turn = await self._take(link.peer, said, page)
             if turn.is_empty:
                 return
 
-    def _answered(self, peer: bytes, said: Sequence[Item], page: Page, transaction: Transaction) -> Round:
-        """What we said has arrived, and this came back."""
-        for item in said:
-            transaction.outbox_done(item.digest, peer=peer)
-        return self._turn(transaction, peer, page)
+    async def _take(self, peer: bytes, said: Sequence[Item], page: Page) -> Round:
+        """One commit: what we have said has arrived, and this came back. A second entry for a place is refused, and
+        the proof of that is kept."""
 
-    def _tell(self, peer: bytes, turn: Round) -> None:
+        def work(transaction: Transaction) -> Round | Fork:
+            for item in said:
+                transaction.outbox_done(item.digest, peer=peer)
+            try:
+                return self._turn(transaction, peer, page)
+            except Fork as fork:
+                keep_fork(transaction, fork_of_entries(fork.held, fork.shown))
+                return fork
+
+        turn = await self.books.run(work)
+        if isinstance(turn, Fork):
+            raise PeerError(str(turn), code=turn.code)
         for alarm in turn.alarms:
             self.events.tell("signed_twice", peer=short(peer), epoch=alarm.epoch.hex(), size=alarm.size)
+        return turn
 
     def _begin(self, transaction: Transaction, peer: bytes) -> Round:
         ours = witnessing.to_show(transaction, peer)
@@ -107,7 +116,7 @@ class Correspondence:
 
     def _turn(self, transaction: Transaction, peer: bytes, page: Page) -> Round:
         """Keep what a frame says; what to say next."""
-        if transaction.newest_of(peer) is None:
+        if not transaction.has_traded(peer):
             raise PeerError("Strangers have nothing to tell each other.", code="stranger")
         for digest in page.opening.heard:
             transaction.outbox_done(digest, peer=peer)
@@ -115,7 +124,7 @@ class Correspondence:
         for entry in page.entries:
             transaction.outbox_done(entry.signed.entry.answers, peer=peer)
             accounting.receive(transaction, entry.signed, now_s)
-        replies = [reply for said in page.said for reply in witnessing.hear(transaction, peer, said, now_s)]
+        replies = [reply for said in page.said for reply in _heard(transaction, peer, said, now_s)]
         return Round(
             tuple(entry.digest for entry in page.entries),
             [Plain(reply) for reply in replies if not isinstance(reply, Alarm)],
@@ -136,6 +145,14 @@ class Correspondence:
         if len(entries) + len(said) < len(read_items):
             raise FrameInvalid("This does not belong into a correspondence.")
         return Page(opening, entries, said)
+
+
+def _heard(transaction: Transaction, peer: bytes, said: Said, now_s: int) -> Sequence[Said | Alarm]:
+    """What to answer; nothing where there is no room for one more checkpoint: money is spoken of all the same."""
+    try:
+        return list(witnessing.hear(transaction, peer, said, now_s))
+    except Full:
+        return ()
 
 
 def _letters(view: View, peer: bytes) -> Sequence[Link]:
