@@ -173,6 +173,11 @@ def consistency_proof(view: View, held: HeldCheckpoint, old: int) -> Sequence[by
     return _tree_to(view, held, held.checkpoint.size).consistency_proof(old)
 
 
+def root_at(view: View, held: HeldCheckpoint, size: int) -> bytes:
+    """Of the first `size` entries that a checkpoint of ours is over; few of them are read."""
+    return _tree_to(view, held, held.checkpoint.size).root(size)
+
+
 def _newest_first(view: View, epoch: bytes, number: int) -> Iterator[HeldCheckpoint]:
     """Without those that were lost with the entries before them, and shown to us again: no proof leads there."""
     ended = view.keys_of(view.node).ended(epoch)

@@ -21,6 +21,9 @@ Said = CheckpointShown | Cosignature | Remembered | Shown
 NEWEST = frozenset({EntryType.CHECKPOINT, EntryType.WITNESS})
 """Entries that a peer is shown so that it holds the newest of our chain: the next then need not say what it follows."""
 
+MAX_NEWEST = 2_000
+"""Such entries of one peer, each after a trade or a payment: 1 MB. Further ones spare nobody more than 32 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -67,6 +70,8 @@ def _hold(transaction: Transaction, peer: bytes, said: Shown) -> None:
     entry = Entry.parse(said.payload)
     if entry.node != peer or entry.type not in NEWEST:
         raise Foreign("a peer shows the newest of its own chain here")
+    if transaction.number_apart(entry.type, peer) >= MAX_NEWEST:
+        return
     transaction.receive(SignedEntry(entry, said.signature, said.salt, said.body, None))
 
 
@@ -101,7 +106,7 @@ def _from(transaction: Transaction, said: Remembered) -> CheckpointShown | Alarm
     if newest is None or remembered.size > newest.checkpoint.size:
         open_epoch(transaction)
         return None
-    if proving.own_frontier(transaction, epoch, remembered.size).root() != remembered.root:
+    if proving.root_at(transaction, newest, remembered.size) != remembered.root:
         open_epoch(transaction)
         return Alarm(epoch, remembered.size)
     return _shown(transaction, newest, remembered.size)

@@ -31,6 +31,7 @@ from ledger.proofs.proving import (
     covering_checkpoint,
     inclusion_proof,
     newest_checkpoint,
+    root_at,
 )
 from ledger.proofs.tiles import TILE_LEAVES
 from ledger.signing import Signer
@@ -316,3 +317,23 @@ def test_a_witness_cosigns_with_a_key_that_it_has_and_has_not_revoked(traded: Le
             keep(revoked)
     keep(THIRD)
     assert [each.key for each in traded.transact(lambda tx: cosignatures(tx, held))] == [THIRD.public]
+
+
+def test_the_root_of_any_smaller_tree_reads_few_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer may ask for it with each frame."""
+    read: list[int] = []
+    payloads = Transaction.payloads
+
+    def counted(self: Transaction, node: bytes, epoch: bytes, first: int, number: int) -> object:
+        read.append(number)
+        return payloads(self, node, epoch, first, number)
+
+    with open_ledger(tmp_path / "db") as ledger:
+        ledger.transact(lambda tx: [tx.append(EntryType.PAY, b"") for _ in range(5 * TILE_LEAVES)])
+        held = ledger.transact(append_checkpoint)
+        tree = ledger.transact(own_tree)
+        monkeypatch.setattr(Transaction, "payloads", counted)
+        for size in (1, 2, TILE_LEAVES - 1, TILE_LEAVES, 3 * TILE_LEAVES + 5, held.checkpoint.size):
+            read.clear()
+            assert ledger.transact(lambda tx, size=size: root_at(tx, held, size)) == tree.root(size)  # type: ignore[misc]
+            assert sum(read) <= 2 * TILE_LEAVES

@@ -22,6 +22,7 @@ from ledger.store.transaction import Transaction
 from ledger.witnessing.forks import is_forked
 from market.terms import CheckpointShown, Cosignature, Remembered
 from tests.ledger.world import CLIENT, PROVIDER, counted_entropy, rule
+from v2xnode.trading import witnessing
 from v2xnode.trading.witnessing import Alarm, Said, hear, to_show
 
 NOW_S = 1_800_000_000
@@ -243,3 +244,15 @@ def test_a_line_that_is_no_cosignature_of_the_peer_is_not_kept(pair: tuple[Party
     with pytest.raises(BadSignature):
         heard(one, other, line)
     assert one.cosigned_by(other) == 0
+
+
+def test_so_many_of_a_peers_cosignatures_are_kept_and_no_more(
+    pair: tuple[Party, Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnessing, "MAX_NEWEST", 2)
+    one, other = pair
+    for _ in range(4):
+        one.grow()
+        talk(one, other)
+    assert one.cosigned_by(other) > 0, "it is cosigned all the same"
+    assert other.do(lambda tx: tx.number_apart(EntryType.WITNESS, one.node)) == 2
