@@ -18,6 +18,8 @@ from ledger.errors import BadSignature, BeyondHead, Gap, TooLarge
 from ledger.keys.bodies import ClosedEpoch, Place, Succession, consent_of, encode_key
 from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, Shown, adopt
 from ledger.own.key_changes import open_epoch, own_key_entries
+from ledger.proofs.checkpoint import cosign
+from ledger.proofs.proving import Cosignature, append_checkpoint, append_witness
 from ledger.store import schema
 from ledger.store.ledger import Ledger
 from ledger.store.reader import LedgerReader
@@ -237,6 +239,19 @@ def test_what_a_peer_shows_of_its_own_is_kept_by_the_rules_for_peers(young: Path
     forged = SignedEntry(theirs[0].entry, bytes(64), theirs[0].salt, theirs[0].body, theirs[0].request_id)
     adopted = adopted_by(young, [forged])
     assert [code for _, code, _ in adopted.refused] == [BadSignature.code]
+
+
+def test_a_cosignature_comes_back_without_the_checkpoint_that_nobody_else_holds(young: Path, grown: Path) -> None:
+    """A peer is shown the note of a checkpoint, and of entries the one with its cosignature alone."""
+
+    def cosigned(tx: Transaction) -> SignedEntry:
+        held = append_checkpoint(tx)
+        line = cosign(PROVIDER, PROVIDER.public, held.checkpoint, 1_800_000_000)
+        return append_witness(tx, held.stored.hash, Cosignature(PROVIDER.public, line))
+
+    witness = do(grown, cosigned)
+    assert adopted_by(young, [*remembered(grown), witness]).ours[-1] == witness
+    assert fault(young) == ""
 
 
 @pytest.mark.parametrize("seq", [2, 3])
