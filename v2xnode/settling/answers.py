@@ -27,3 +27,19 @@ def is_answered(view: View, stored: StoredEntry, message: Net | Pay) -> bool:
     held = view.entry(stored.entry.answers) if stored.entry.answers else None
     answering = held is not None and held.type is stored.type and held.own is not stored.own
     return answering or bool(answers_to(view, stored, message))
+
+
+def is_crossed(view: View, stored: StoredEntry, message: Net | Pay) -> bool:
+    """Whether a peer's Pay is of a payment that we have signed unasked as well: both have moved their books by it.
+
+    Ours is open, over the same amount, and says the other side of it; the two may name another means.
+    """
+    if stored.own or not isinstance(message, Pay) or message.draws:
+        return False
+    wanted = (stored.entry.node, message.amount_micro, message.currency, not message.received)
+    own = ((each, message_of(each.signed)) for each in view.apart(EntryType.PAY, view.node) if not each.entry.answers)
+    return any(
+        (said.peer, said.amount_micro, said.currency, said.received) == wanted and not is_answered(view, each, said)
+        for each, said in own
+        if isinstance(said, Pay) and not said.draws
+    )

@@ -7,7 +7,7 @@ from ledger.store.transaction import Transaction
 from ledger.store.view import View
 from market.errors import TermsInvalid
 from market.terms import Means, Pay
-from v2xnode.settling.answers import is_answered, paired
+from v2xnode.settling.answers import is_answered, is_crossed, paired
 from v2xnode.settling.netting import between
 from v2xnode.settling.signing import AccountingRefused, append, short_amount
 
@@ -32,7 +32,8 @@ def confirm(transaction: Transaction, digest: bytes, now_s: int) -> SignedEntry:
     """Sign the other side of a peer's Pay: that we got what it has paid, or have paid what it got.
 
     Raises AccountingRefused where there is no such Pay of a peer (`no_payment`), where ours is signed already
-    (`answered_already`), and for a voucher's, which has a way of its own (`by_voucher`).
+    (`answered_already`), where we have signed it unasked (`crossed`), and
+    for a voucher's, which has a way of its own (`by_voucher`).
     """
     stored, message = paired(transaction, digest) or (None, None)
     if stored is None or stored.own or not isinstance(message, Pay):
@@ -41,6 +42,8 @@ def confirm(transaction: Transaction, digest: bytes, now_s: int) -> SignedEntry:
         raise AccountingRefused("A payment by voucher is confirmed by drawing on it.", code="by_voucher")
     if is_answered(transaction, stored, message):
         raise AccountingRefused("This payment is signed by both already.", code="answered_already")
+    if is_crossed(transaction, stored, message):
+        raise AccountingRefused("We have signed this payment already, without being asked.", code="crossed")
     return append(transaction, answer_to(message, stored.entry.node, now_s), digest, now_s)
 
 

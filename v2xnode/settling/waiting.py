@@ -8,7 +8,7 @@ from ledger.entry import EntryType
 from ledger.store.view import StoredEntry, View
 from market.terms import Net, Pay
 from v2xnode.settling.accounts import peers
-from v2xnode.settling.answers import is_answered, paired
+from v2xnode.settling.answers import is_answered, is_crossed, paired
 from v2xnode.settling.signing import short_amount
 from v2xnode.settling.trades import trades
 
@@ -37,7 +37,7 @@ def waiting(view: View, *, peer: bytes | None = None) -> list[Waiting]:
 def _payments(view: View, peer: bytes) -> Iterator[Waiting]:
     for stored in view.apart(EntryType.PAY, peer):
         said = _unanswered(view, stored)
-        if isinstance(said, Pay):
+        if isinstance(said, Pay) and not is_crossed(view, stored, said):
             kind = "payment" if said.draw is None else "draw"
             what = "has got" if said.received else "has paid"
             by = said.means.name.lower() + (f", {said.reference!r}" if said.reference else "")

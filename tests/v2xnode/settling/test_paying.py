@@ -10,6 +10,7 @@ from v2xnode.envelope import body_of
 from v2xnode.settling import accounting, paying
 from v2xnode.settling.names import paid, received
 from v2xnode.settling.signing import AccountingRefused
+from v2xnode.settling.waiting import waiting
 
 OWED = 400 * PRICE // 1000
 
@@ -114,3 +115,17 @@ def test_a_third_party_answers_no_payment_of_ours_to_somebody_else() -> None:
     said = Pay(client.key, NOW_S, 50_000, Means.BANK, "EUR", "E2E 7", received=True)
     with pytest.raises(Malformed):
         client.run(lambda tx: accounting.receive(tx, forged(third, said, ours.hash), NOW_S))
+
+
+def test_a_payment_that_both_have_signed_unasked_is_not_signed_a_second_time() -> None:
+    """The payer says that it paid, the payee that it got it; the two cross, and each owner is asked to confirm."""
+    world, provider, client = sold()
+    said = pays(client, provider, 50_000)
+    got = provider.run(lambda tx: paying.receive(tx, client.key, 50_000, "EUR", Means.BANK, "", NOW_S))
+    world.deliver()
+    for book, theirs in ((provider, said), (client, got)):
+        with pytest.raises(AccountingRefused) as refused:
+            confirms(book, theirs)
+        assert refused.value.code == "crossed"
+        assert book.look(waiting) == []
+    assert provider.owed_by(client) == OWED - 50_000 == -client.owed_by(provider)
