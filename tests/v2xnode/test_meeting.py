@@ -1,5 +1,6 @@
 """What one end of a link has to show before anything else that it says counts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,8 @@ from transports.secure import Dialer
 from v2xnode.envelope import Item, Place, Plain, pack
 from v2xnode.errors import PeerError
 from v2xnode.identity import Identity
-from v2xnode.links import DialledLink, RawItems
-from v2xnode.links.recalling import Introduced
+from v2xnode.links import DialledLink, RawItems, recalling
+from v2xnode.links.recalling import MAX_SHOWN, Introduced
 
 OPENING = Plain(Resume(bytes(16)))
 HINT = b"\x0e" * 4
@@ -188,3 +189,32 @@ async def test_keys_that_do_not_lead_to_the_links_are_not_believed() -> None:
         with pytest.raises(PeerError):
             await met.dial(by_key=True)
         assert met.acceptor.asked == []
+
+
+@dataclass(slots=True)
+class Endless(Memory):
+    """Shows one thing at a time and never says that it was all; or asks for it."""
+
+    asked: int = 0
+
+    async def held(self, peer: bytes, recall: Recall) -> Sequence[Plain]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return [Plain(Recalled(recall.after + 1)), Plain(things(1)[0])]
+
+
+async def test_a_peer_that_shows_without_an_end_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty thousand answers, each as late as may be, would be two days."""
+    monkeypatch.setattr(recalling, "MEETING_S", 0.1)
+    async with ends(Memory(lacks=LOST), endless := Endless()) as met:
+        with pytest.raises(PeerError):
+            await met.dial(by_key=True)
+        assert 0 < endless.asked < MAX_SHOWN // 4
+
+
+async def test_a_peer_that_asks_without_an_end_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recalling, "MEETING_S", 0.1)
+    async with ends(endless := Endless(), Memory(lacks=LOST)) as met:
+        with pytest.raises(PeerError):
+            await met.dial(by_key=True)
+        assert 0 < endless.asked < MAX_SHOWN // 4

@@ -13,7 +13,7 @@ from transports.secure import Session
 from v2xnode.envelope import FrameInvalid, Item, Place, Plain, Reading, in_full, pack, place_of, unpack
 from v2xnode.envelope import Link as EntryItem
 from v2xnode.links.greeting import RawItems
-from v2xnode.links.recalling import MAX_SHOWN, Chains, Meeting, held_for, is_recall
+from v2xnode.links.recalling import MAX_SHOWN, Chains, Meeting, held_for, in_time, is_recall
 
 REQUEST_TIMEOUT_MS = 10_000
 """Real time for one exchange: several retransmissions on the slowest bearer (protocol: every wait has a deadline)."""
@@ -141,10 +141,11 @@ class DialledLink(PeerLink):
 
     async def show(self, recall: RawItems, *, timeout_ms: int = REQUEST_TIMEOUT_MS) -> None:
         """Show the peer what it recalls, frame by frame. Raises LinkLost, FrameInvalid."""
-        for _ in range(MAX_SHOWN):
-            recall = await self._exchange(await held_for(self.chains, self.peer, recall), timeout_ms)
-            if not is_recall(recall):
-                return
+        async with in_time():
+            for _ in range(MAX_SHOWN):
+                recall = await self._exchange(await held_for(self.chains, self.peer, recall), timeout_ms)
+                if not is_recall(recall):
+                    return
         raise FrameInvalid("The peer recalls without an end.")
 
     async def _exchange(self, items: Sequence[Item], timeout_ms: int) -> RawItems:

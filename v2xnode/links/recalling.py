@@ -4,7 +4,9 @@ and the KEY entries of a peer whose key it does not know.
 Whoever restored a backup, or whose card lost its last writes, would else sign a second entry for a place that is taken.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +19,9 @@ from v2xnode.links.greeting import RawItems
 
 MAX_SHOWN = 20_000
 """Signed things that a peer may show at once: some 12 MB in memory, and years of trades between two cars."""
+
+MEETING_S = 600
+"""Real time for all that is recalled when two meet: the whole of `MAX_SHOWN` at 20 kB/s. Who calls waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +174,22 @@ class Meeting:
 
 async def ask_all(meeting: Meeting, ask: Callable[[Sequence[Item]], Awaitable[RawItems]]) -> None:
     """As the dialer: ask until all was shown. Raises PeerError for a peer that claims and does not show, LinkLost."""
-    while question := meeting.question:
-        answer = await ask(question)
-        if not is_recalled(answer):
-            raise FrameInvalid("The peer does not show what it says it holds.")
-        await meeting.hear(answer)
+    async with in_time():
+        while question := meeting.question:
+            answer = await ask(question)
+            if not is_recalled(answer):
+                raise FrameInvalid("The peer does not show what it says it holds.")
+            await meeting.hear(answer)
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """All that is asked and shown at one meeting. Raises FrameInvalid where that takes longer than `MEETING_S`."""
+    try:
+        async with asyncio.timeout(MEETING_S):
+            yield
+    except TimeoutError:
+        raise FrameInvalid("What is recalled is shown without an end.") from None
 
 
 def is_recall(items: RawItems) -> bool:
