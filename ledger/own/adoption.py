@@ -7,12 +7,12 @@ sign from then on can stand at a place where we signed something else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ledger.entry import EntryType, SignedEntry
-from ledger.errors import Fork, RemoteLedgerError, TooLarge
+from ledger.errors import BadSignature, Fork, RemoteLedgerError, TooLarge
 from ledger.message import SignedMessage
 from ledger.own.key_changes import open_epoch
 from ledger.store.transaction import Transaction
@@ -69,6 +69,27 @@ def adopt(transaction: Transaction, shown: Sequence[Shown]) -> Adopted:
         except ValueError as error:  # the posting rule
             adopted.refused.append((each, "refused", str(error)))
     return adopted
+
+
+def shows_ours(transaction: Transaction, shown: Iterable[Shown]) -> bool:
+    """Whether anything is shown that we signed and do not hold: asked before any of it is kept, since a peer shows what
+    it likes. Raises BadSignature for an entry in our name that we did not sign: an honest peer holds none."""
+    for each in shown:
+        if not isinstance(each, SignedEntry) or each.entry.node != transaction.node:
+            continue
+        if transaction.entry(each.hash) is None and _is_signed(transaction, each):
+            return True
+    return False
+
+
+def _is_signed(transaction: Transaction, shown: SignedEntry) -> bool:
+    try:
+        shown.check(transaction.keys_of(transaction.node).signer_of(shown, ours=True))
+    except BadSignature:
+        raise
+    except RemoteLedgerError:
+        return False
+    return True
 
 
 def _take(transaction: Transaction, shown: Shown, adopted: Adopted) -> None:

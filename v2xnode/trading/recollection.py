@@ -8,7 +8,7 @@ from ledger.entry import Entry, EntryType, SignedEntry
 from ledger.errors import Foreign, LedgerError, TooLarge
 from ledger.keys.key_history import KeyHistory
 from ledger.message import MessageKind, SignedMessage
-from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, adopt
+from ledger.own.adoption import MAX_SHOWN, Adopted, KeptMessage, adopt, shows_ours
 from ledger.own.key_changes import open_epoch
 from ledger.own.memory import Claim, Held, misses, own_keys, shown_to
 from ledger.store.transaction import Transaction
@@ -119,6 +119,8 @@ class Recollection:
         parts = [things[at : at + MAX_SHOWN] for at in range(0, len(things), MAX_SHOWN)]
 
         def work(transaction: Transaction) -> list[Adopted]:
+            if not shows_ours(transaction, things):
+                raise Foreign("nothing is shown that we signed and do not hold")
             adopted = [adopt(transaction, part) for part in parts]
             if not any(part.ours or part.forks for part in adopted):
                 raise Foreign("nothing is shown that we signed and do not hold")

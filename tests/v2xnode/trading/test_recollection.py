@@ -5,6 +5,7 @@ import pytest
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
 from ledger.keys.bodies import Genesis, encode_key
 from ledger.signing import Signer
+from ledger.store.transaction import Transaction
 from market.terms import Means, Pay, Shown
 from tests.ledger.world import Chain
 from tests.support.node_books import CLOCK, Party, Table, table
@@ -84,3 +85,17 @@ async def test_one_stranger_has_a_few_keys(monkeypatch: pytest.MonkeyPatch) -> N
             else:
                 with pytest.raises(PeerError):
                     await learnt
+
+
+async def test_nothing_is_kept_and_taken_back_for_a_peer_that_shows_none_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twenty thousand of its own would hold the writer for seconds, as often as it likes."""
+    async with table() as world:
+        await world.agree()
+        theirs = await two_of_one_place(world)
+        kept: list[object] = []
+        monkeypatch.setattr(Transaction, "receive", lambda self, signed, **_: kept.append(signed))
+        with pytest.raises(PeerError):
+            await of(world.provider).adopt(world.client.key, theirs)
+        assert kept == []
