@@ -19,8 +19,8 @@ class Remains:
     """One session, from its Accept on.
 
     offer_hash: what the Accept answers. accepts: hashes of all Accepts held. confirmed: the last was. unsaid: entries
-    of ours that the peer may not have. said: hashes of all entries of ours, oldest first. reason: why the session ends,
-    as far as anybody said so.
+    of ours that the peer may not have. said: hashes of all entries of ours, oldest first. holds: it has something
+    locked, and so perhaps a power path to bring down. reason: why the session ends, as far as anybody said so.
     """
 
     request_id: bytes
@@ -35,6 +35,7 @@ class Remains:
     reason: Reason
     unsaid: tuple[Link, ...]
     said: tuple[bytes, ...]
+    holds: bool
 
     @property
     def is_over(self) -> bool:
@@ -91,6 +92,7 @@ def remains(view: View, request_id: bytes) -> Remains | None:
         reason=stands.reason or stop_reason(view, request_id) or Reason.SHUTDOWN,
         said=tuple(each.digest for each in held if each.own),
         unsaid=tuple(Link(message_of(signed), signed) for signed in unsaid),
+        holds=request_id in running(view),
     )
 
 

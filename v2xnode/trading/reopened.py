@@ -16,8 +16,9 @@ from v2xnode.trading.remains import Remains
 
 @dataclass(slots=True)
 class Reopened:
-    """What is left of one request. delivering: None where nothing was confirmed, or all is written that ever will be:
-    then whoever comes back is told what it has not heard."""
+    """What is left of one request. delivering: None where nothing was confirmed, where all is written that ever will
+    be, or where only a Void is missing of a session whose path is down: then whoever comes back is told what it has not
+    heard."""
 
     left: Remains
     me: bytes

@@ -11,7 +11,7 @@ from market.errors import Reason
 from market.negotiation import Confirmed
 from market.terms import Decline, MessageType, Request, ResolvingKey, Resume
 from v2xnode.clock import Clock
-from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, read, request_id_in
+from v2xnode.envelope import FrameInvalid, Item, Letter, Plain, is_accept, is_entry, read, request_id_in
 from v2xnode.errors import NodeError
 from v2xnode.events import EventLog
 from v2xnode.identity import Identity
@@ -79,7 +79,7 @@ class Shop:
         if not link.session.established:
             raise FrameInvalid("A link opens with a request or a resumption, and nothing else.")
         sale = await self._find_or_reopen(link)
-        if sale is None and link.resumed:  # a Decline would say that its entries have come
+        if sale is None and (link.resumed or _would_be_lost(items)):  # a Decline would say that its entries have come
             raise FrameInvalid("There is no room for this session now.")
         if sale is None:
             return [Plain(Decline(request_id=bytes(16), reason=Reason.REQUEST_UNKNOWN))]
@@ -193,7 +193,7 @@ class Shop:
 
     def _reopened(self, left: Remains) -> Sale | None:
         delivering = None
-        if left.confirmed and not left.is_over:
+        if left.confirmed and not left.is_over and (left.holds or left.stands.account.receipts):
             try:
                 delivering, first = self.workshop.provider_again(left)
             except NodeError as problem:
@@ -203,3 +203,8 @@ class Shop:
         sale = Reopened(left, self.identity.public, self.books, delivering)
         self._sales[left.request_id] = sale
         return sale
+
+
+def _would_be_lost(items: RawItems) -> bool:
+    """Whether entries have come that somebody who resumes the session could still have us keep."""
+    return any(is_entry(raw) and not is_accept(raw) for raw in items)
