@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -18,6 +18,7 @@ from v2xnode.errors import PeerError
 from v2xnode.identity import Identity
 from v2xnode.links import DialledLink, RawItems, recalling
 from v2xnode.links.recalling import MAX_SHOWN, Introduced
+from v2xnode.links.switchboard import MAX_MEETINGS
 
 OPENING = Plain(Resume(bytes(16)))
 HINT = b"\x0e" * 4
@@ -218,3 +219,22 @@ async def test_a_peer_that_asks_without_an_end_is_left_in_time(monkeypatch: pyte
         with pytest.raises(PeerError):
             await met.dial(by_key=True)
         assert 0 < endless.asked < MAX_SHOWN // 4
+
+
+async def test_so_many_show_at_once_and_the_newest_are_heard() -> None:
+    network = MemoryNetwork(3)
+    acceptor = door(network, "acceptor", B, chains=Memory(lacks=LOST))
+    dialers = [door(network, f"dialer{number}", identity(10 + number)) for number in range(MAX_MEETINGS + 2)]
+    async with AsyncExitStack() as stack:
+        for each in (acceptor, *dialers):
+            each.holds = (Head(HINT, 130),)
+            await stack.enter_async_context(each.links.serving())
+        for dialer in dialers:
+            greeting = await dialer.greet(None)
+            shaking = Dialer(dialer.identity.seed, remote=B.public, entropy=dialer.identity.entropy)
+            raw = await dialer.transport.dial("acceptor")
+            await raw.request(shaking.first(pack([Plain(greeting.hello), OPENING])), timeout_ms=2_000)
+        assert len(acceptor.links._accepted) == MAX_MEETINGS
+        assert [each.peer for each in acceptor.links._accepted.values()] == [
+            each.node for each in dialers[-MAX_MEETINGS:]
+        ]

@@ -21,6 +21,9 @@ from v2xnode.links.recalling import Chains, Meeting, NoChains, ask_all, held_for
 ANSWERS_KEPT = 8
 """Newest answers of a link, given again when the bearer repeats a question whose answer got lost."""
 
+MAX_MEETINGS = 2
+"""Peers that may be showing us something at once: some 12 MB each, at most."""
+
 Opening = Callable[[bytes], Sequence[Item]]
 """What to say to a peer with the greeting, once its key is known."""
 Serve = Callable[[AcceptedLink, RawItems], Awaitable[Sequence[Item]]]
@@ -187,6 +190,8 @@ class Links:
             self._acceptor.forget(opened.session)
             return None
         self._forget_lost()
+        if meeting.question:
+            self._make_room_to_meet()
         self._accepted[opened.session.local_id] = link
         greeting = await self._greet(link.peer)
         link.epoch, link.theirs = greeting.hello.epoch, greeting.held
@@ -237,6 +242,17 @@ class Links:
             if (answer := link.answers.get(digest)) is not None:
                 return answer
         return None
+
+    def _make_room_to_meet(self) -> None:
+        """What is shown waits in memory until it is whole: of few peers at once. Whoever may be a replay goes first, then
+        the oldest."""
+        meeting = [link for link in self._accepted.values() if link.meeting.question]
+        meeting.sort(key=lambda link: link.session.established)
+        for link in meeting[: max(0, len(meeting) - MAX_MEETINGS + 1)]:
+            del self._accepted[link.session.local_id]
+            link.end()
+            self._acceptor.forget(link.session)
+            self._events.tell("link_refused", peer=short(link.peer), code="busy", sentence="Others show more by now.")
 
     def _forget_lost(self) -> None:
         """Drop links that gave way to others in the acceptor's bounded table."""
