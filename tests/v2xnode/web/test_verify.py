@@ -125,7 +125,14 @@ def test_it_runs_in_a_browser(site: tuple[Path, str], tmp_path: Path) -> None:
     (directory / "right.json").write_bytes(receipts()["taxed"])
     (directory / "wrong.json").write_bytes(wrong_receipts()["another bit in a signature"][0])
     (directory / "page.html").write_text(PAGE)
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    command = [
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={tmp_path}",
+    ]
     command += ["--virtual-time-budget=20000", "--dump-dom", f"{address}/page.html"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S, check=True)
     assert json.loads(done.stdout.split(" told")[0].split("told ")[1]) == {"right": "315354", "wrong": "bad_signature"}
