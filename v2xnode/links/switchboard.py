@@ -244,8 +244,8 @@ class Links:
         return None
 
     def _make_room_to_meet(self) -> None:
-        """What is shown waits in memory until it is whole: of few peers at once. Whoever may be a replay goes first, then
-        the oldest."""
+        """What is shown waits in memory until it is whole: of few peers at once. Whoever may be a replay goes first,
+        then the oldest."""
         meeting = [link for link in self._accepted.values() if link.meeting.question]
         meeting.sort(key=lambda link: link.session.established)
         for link in meeting[: max(0, len(meeting) - MAX_MEETINGS + 1)]:
