@@ -20,7 +20,7 @@ from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.identity import short
 from v2xnode.links.recalling import Introduced
-from v2xnode.trading.books import Books
+from v2xnode.trading.books import Books, LedgerRefused
 
 CLAIM_MS = 24 * 3_600_000
 """World time between two epochs that are begun on a peer's word alone: a liar costs an entry a day, no more."""
@@ -33,7 +33,7 @@ MAX_STRANGER_KEYS = 64
 
 @dataclass(slots=True)
 class Recollection:
-    """Over one node's books. began: told when a new epoch has begun."""
+    """Over one node's books."""
 
     books: Books
     clock: Clock
@@ -88,8 +88,12 @@ class Recollection:
         now_ms = self.clock.monotonic_ms()
         if self._claimed_ms is not None and now_ms - self._claimed_ms < CLAIM_MS:
             return
-        self._claimed_ms = now_ms
-        await self.books.run(open_epoch)
+        before, self._claimed_ms = self._claimed_ms, now_ms
+        try:
+            await self.books.run(open_epoch)
+        except LedgerRefused:  # a full disk: the next claim has to begin it
+            self._claimed_ms = before
+            raise
         self.events.tell("epoch_begun", peer=short(peer), code="claimed")
 
     async def held(self, peer: bytes, recall: Recall) -> Sequence[Plain]:

@@ -1,8 +1,13 @@
 """Twin of v2xnode/trading/recollection.py: what a peer that shows us things can't bring about."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
 import pytest
 
 from ledger.entry import Entry, EntryType, SignedEntry, commit, sign_entry
+from ledger.errors import Full
 from ledger.keys.bodies import Genesis, encode_key
 from ledger.signing import Signer
 from ledger.store.transaction import Transaction
@@ -13,7 +18,10 @@ from v2xnode.envelope import body_of
 from v2xnode.errors import PeerError
 from v2xnode.events import EventLog
 from v2xnode.trading import recollection
+from v2xnode.trading.books import Books, LedgerRefused
 from v2xnode.trading.recollection import Recollection, shown
+
+T = TypeVar("T")
 
 
 def of(party: Party) -> Recollection:
@@ -46,6 +54,44 @@ async def test_a_peers_own_two_histories_are_none_of_ours_and_nothing_of_them_is
         with pytest.raises(PeerError):
             await of(world.provider).adopt(world.client.key, await two_of_one_place(world))
         assert await positions(world.provider) == before
+
+
+async def epoch_of(party: Party) -> bytes:
+    return await party.books.run(lambda tx: tx.keys_of(tx.node).live)
+
+
+async def test_a_claim_begins_an_epoch_and_no_other_one_does_that_day() -> None:
+    async with table() as world:
+        chains, epochs = of(world.client), [await epoch_of(world.client)]
+        for peer in (world.provider.key, bytes(32)):
+            await chains.claimed(peer)
+            epochs.append(await epoch_of(world.client))
+        assert epochs[0] != epochs[1] == epochs[2]
+
+
+async def test_a_claim_that_a_full_disk_kept_from_beginning_an_epoch_leaves_that_to_the_next() -> None:
+    async with table() as world:
+        before = await epoch_of(world.client)
+        chains = Recollection(Books(FullOnce(world.client.books), CLOCK), CLOCK, EventLog(CLOCK))
+        with pytest.raises(LedgerRefused):
+            await chains.claimed(world.provider.key)
+        assert await epoch_of(world.client) == before
+        await chains.claimed(world.provider.key)
+        assert await epoch_of(world.client) != before
+
+
+class FullOnce:
+    """A writer for which there is no room at first."""
+
+    def __init__(self, books: Books) -> None:
+        self._writer = books._writer
+        self._is_full = True
+
+    def submit(self, fn: Callable[[Transaction], T]) -> "Future[T]":
+        if self._is_full:
+            self._is_full = False
+            raise Full("no room")
+        return self._writer.submit(fn)
 
 
 def chain(number: int, keys: int) -> tuple[bytes, list[SignedEntry]]:
